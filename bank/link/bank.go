@@ -1,0 +1,412 @@
+package link
+
+import (
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"starhash/configs/secret"
+)
+
+// BankConfig is what the bank's end needs.
+type BankConfig struct {
+	// StaticKeys finds an operator's static key. Two ids may be valid during a
+	// rotation.
+	StaticKeys func(Operator, KeyID) (secret.Value, bool)
+	// KeyLife is how long a serial can be used after it was opened. Default 10 minutes.
+	KeyLife time.Duration
+	// MaxOpen bounds the serials open at once; beyond it Open answers Busy.
+	// Default 1,048,576, about 300 bytes each.
+	MaxOpen int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// maxEpochs bounds the epochs alive at once, joined or not.
+const maxEpochs = 4096
+
+// Bank is the bank's end of the link. Epoch secrets and dynamic keys live in
+// its memory only: a restart loses them, gateways are told UnknownEpoch or
+// UnknownSerial and open again, and a theft of the disk opens nothing. It is
+// safe for concurrent use.
+type Bank struct {
+	cfg BankConfig
+
+	mu     sync.Mutex
+	epochs map[EpochID]*bankEpoch
+	serial map[serialKey]*bankSerial
+	oldest []serialKey // in order of opening, which is the order of expiry
+}
+
+type bankEpoch struct {
+	operator Operator
+	keyID    KeyID
+	request  []byte
+	reply    []byte
+	private  hpke.PrivateKey // nil once joined
+	join     []byte          // the Join that was accepted: a repeat gets the same answer
+	es       secret.Value
+	ends     time.Time
+	left     int
+}
+
+type serialKey struct {
+	op     Operator
+	serial Serial
+}
+
+type bankSerial struct {
+	keys     *DynamicKeys
+	identity Identity
+	expires  time.Time
+}
+
+// NewBank makes the bank's end.
+func NewBank(cfg BankConfig) *Bank {
+	if cfg.KeyLife == 0 {
+		cfg.KeyLife = 10 * time.Minute
+	}
+	if cfg.MaxOpen == 0 {
+		cfg.MaxOpen = 1 << 20
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Bank{cfg: cfg, epochs: make(map[EpochID]*bankEpoch), serial: make(map[serialKey]*bankSerial)}
+}
+
+// header reads a message's header, checks its type and finds the static key.
+func (b *Bank) header(t Type, msg []byte) (Header, secret.Value, error) {
+	h, err := ParseHeader(msg)
+	if err != nil {
+		return h, secret.Value{}, err
+	}
+	sk, ok := b.cfg.StaticKeys(h.Operator, h.KeyID)
+	if !ok {
+		return h, secret.Value{}, refuse(UnknownStaticKey, "operator %s, key %s", h.Operator, h.KeyID)
+	}
+	if h.Type != t {
+		return h, sk, malformed("type %d, want %d", h.Type, t)
+	}
+	return h, sk, nil
+}
+
+// Node reads which node asks for an epoch, so that the bank can look up its
+// largest boot number.
+func (b *Bank) Node(msg []byte) (Operator, uint16, error) {
+	h, sk, err := b.header(TypeEpochRequest, msg)
+	if err != nil {
+		return "", 0, err
+	}
+	if len(msg) < headerLen+epochNonceLen {
+		return "", 0, malformed("epoch request of %d bytes", len(msg))
+	}
+	ad := msg[:headerLen+epochNonceLen]
+	plain, err := open(derive(sk, ad[headerLen:], "starhash/1 epoch request"), msg[len(ad):], ad)
+	if err != nil {
+		return "", 0, err
+	}
+	r := &reader{b: plain}
+	node := r.u16()
+	return h.Operator, node, r.end()
+}
+
+// Epoch answers an EpochRequest with a fresh key pair's public half. lastBoot is
+// the largest boot number that the bank has stored for the node, 0 if none.
+func (b *Bank) Epoch(msg []byte, lastBoot uint32) ([]byte, error) {
+	if _, _, err := b.Node(msg); err != nil {
+		return nil, err
+	}
+	h, sk, err := b.header(TypeEpochRequest, msg)
+	if err != nil {
+		return nil, err
+	}
+	private, err := epochKEM().GenerateKey()
+	if err != nil {
+		return nil, refuse(Busy, "epoch key: %v", err)
+	}
+	h.Type = TypeEpochReply
+	rand.Read(h.Epoch[:])
+	reply := h.append(nil)
+	plain := append([]byte(nil), private.PublicKey().Bytes()...)
+	plain = binary.BigEndian.AppendUint32(plain, uint32(EpochLife/time.Second))
+	plain = binary.BigEndian.AppendUint32(plain, EpochKeys)
+	plain = binary.BigEndian.AppendUint32(plain, lastBoot)
+	reply = seal(epochReplyKey(sk, msg), reply, pad(plain), reply)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.cfg.Now()
+	b.sweep(now)
+	if len(b.epochs) >= maxEpochs {
+		return nil, refuse(Busy, "%d epochs alive", len(b.epochs))
+	}
+	b.epochs[h.Epoch] = &bankEpoch{
+		operator: h.Operator, keyID: h.KeyID, private: private, ends: now.Add(EpochLife), left: EpochKeys,
+		request: append([]byte(nil), msg...), reply: reply,
+	}
+	return reply, nil
+}
+
+// sweep forgets what has ended. The caller holds b.mu.
+func (b *Bank) sweep(now time.Time) {
+	for id, e := range b.epochs {
+		if now.After(e.ends) {
+			e.es.Wipe()
+			delete(b.epochs, id)
+		}
+	}
+	for len(b.oldest) > 0 {
+		k := b.oldest[0]
+		// An expired serial stays for one more life, so that the answer is
+		// "expired" rather than "unknown" for as long as a gateway may ask.
+		if s := b.serial[k]; s != nil {
+			if !now.After(s.expires.Add(b.cfg.KeyLife)) {
+				break
+			}
+			s.keys.Wipe()
+			delete(b.serial, k)
+		}
+		b.oldest = b.oldest[1:]
+	}
+}
+
+func (b *Bank) epoch(h Header, now time.Time) (*bankEpoch, error) {
+	e := b.epochs[h.Epoch]
+	if e == nil || now.After(e.ends) || e.operator != h.Operator || e.keyID != h.KeyID {
+		return nil, refuse(UnknownEpoch, "%x", h.Epoch)
+	}
+	return e, nil
+}
+
+// Join takes the gateway's encapsulation, derives the epoch secret and destroys
+// the private key.
+func (b *Bank) Join(msg []byte) ([]byte, error) {
+	h, sk, err := b.header(TypeJoin, msg)
+	if err != nil {
+		return nil, err
+	}
+	if len(msg) != headerLen+epochEncLen+tagLen {
+		return nil, malformed("join of %d bytes", len(msg))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, err := b.epoch(h, b.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	if e.private == nil {
+		if string(e.join) != string(msg) {
+			return nil, refuse(UnknownEpoch, "joined already")
+		}
+		return joined(h, e), nil
+	}
+	ad := msg[:headerLen+epochEncLen]
+	r, err := hpke.NewRecipient(ad[headerLen:], e.private, hpke.HKDFSHA256(), hpke.AES256GCM(), epochInfo(e.request, e.reply))
+	if err != nil {
+		return nil, refuse(BadSeal, "encapsulation: %v", err)
+	}
+	x, err := r.Export(exportLabel, keyLen)
+	if err != nil {
+		return nil, refuse(BadSeal, "encapsulation: %v", err)
+	}
+	export := secret.New(x)
+	defer export.Wipe()
+	es := epochSecret(export, sk, e.request, e.reply, ad)
+	if _, err := open(derive(es, nil, "starhash/1 join"), msg[len(ad):], ad); err != nil {
+		return nil, err
+	}
+	e.es, e.private, e.join = es, nil, append([]byte(nil), msg...)
+	return joined(h, e), nil
+}
+
+func joined(h Header, e *bankEpoch) []byte {
+	h.Type = TypeJoined
+	head := h.append(nil)
+	return seal(joinedKey(e.es, e.join), head, nil, head)
+}
+
+// OpenBatch is an Open message that has been decrypted.
+type OpenBatch struct {
+	Header Header
+	// Entries are in the message's order; one whose Err is set did not decrypt
+	// or holds another serial than it claims.
+	Entries []Opening
+	message []byte
+	es      secret.Value
+}
+
+// Open decrypts the initial authentication information with the static key. The
+// caller stores what it accepts and calls Finish.
+func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
+	h, sk, err := b.header(TypeOpen, msg)
+	if err != nil {
+		return nil, err
+	}
+	if len(msg) < headerLen+2+tagLen {
+		return nil, malformed("open of %d bytes", len(msg))
+	}
+	b.mu.Lock()
+	now := b.cfg.Now()
+	b.sweep(now)
+	e, err := b.epoch(h, now)
+	if err == nil && e.private != nil {
+		err = refuse(UnknownEpoch, "not joined")
+	}
+	var es secret.Value
+	if err == nil {
+		es = secret.Copy(e.es.Reveal())
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	body := msg[:len(msg)-tagLen]
+	if _, err := open(openKey(es, body), msg[len(body):], body); err != nil {
+		return nil, err
+	}
+	r := &reader{b: body[headerLen:]}
+	n := int(r.u16())
+	if n == 0 || n > MaxBatch {
+		return nil, malformed("%d openings, want 1 to %d", n, MaxBatch)
+	}
+	batch := &OpenBatch{Header: h, Entries: make([]Opening, n), message: msg, es: es}
+	for i := range batch.Entries {
+		var s Serial
+		copy(s[:], r.take(16))
+		sealed := r.blob()
+		if r.err != nil {
+			return nil, r.err
+		}
+		batch.Entries[i] = openInitial(sk, h, s, sealed)
+	}
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e, err = b.epoch(h, now); err != nil {
+		return nil, err
+	}
+	if e.left < n {
+		return nil, refuse(UnknownEpoch, "used up")
+	}
+	if len(b.serial)+n > b.cfg.MaxOpen {
+		return nil, refuse(Busy, "%d serials open", len(b.serial))
+	}
+	e.left -= n
+	return batch, nil
+}
+
+func openInitial(sk secret.Value, h Header, s Serial, sealed []byte) Opening {
+	h.Serial = s
+	key := initialKey(sk, s)
+	defer key.Wipe()
+	plain, err := open(key, sealed, h.append(nil))
+	if err != nil {
+		return Opening{Serial: s, Err: err}
+	}
+	o, err := decodeOpening(plain)
+	if err == nil && o.Serial != s {
+		err = refuse(Mismatch, "the opening of another serial")
+	}
+	o.Serial, o.Err = s, err
+	return o
+}
+
+// Finish derives and keeps the dynamic keys of the opened serials and makes the
+// Opened message. results are in the order of batch.Entries; an entry with an
+// Err is never opened.
+func (b *Bank) Finish(batch *OpenBatch, results []OpenResult) ([]byte, error) {
+	defer batch.es.Wipe()
+	if len(results) != len(batch.Entries) {
+		return nil, malformed("%d results for %d openings", len(results), len(batch.Entries))
+	}
+	h := batch.Header
+	plain := binary.BigEndian.AppendUint16(nil, uint16(len(results)))
+	b.mu.Lock()
+	expires := b.cfg.Now().Add(b.cfg.KeyLife)
+	for i, o := range batch.Entries {
+		result := results[i]
+		k := serialKey{h.Operator, o.Serial}
+		if o.Err != nil {
+			result = OpenMalformed
+		} else if result == Opened && b.serial[k] != nil {
+			result = OpenSerialUsed
+		}
+		if result == Opened {
+			kh := Header{Type: TypeTransact, Operator: h.Operator, KeyID: h.KeyID, Epoch: h.Epoch, Serial: o.Serial}
+			b.serial[k] = &bankSerial{keys: dynamicKeys(batch.es, kh, o.Identity), identity: o.Identity, expires: expires}
+			b.oldest = append(b.oldest, k)
+		}
+		plain = append(plain, byte(result))
+		plain = binary.BigEndian.AppendUint32(plain, uint32(b.cfg.KeyLife/time.Second))
+	}
+	b.mu.Unlock()
+	h.Type = TypeOpened
+	head := h.append(nil)
+	return seal(openedKey(batch.es, batch.message), head, pad(plain), head), nil
+}
+
+// Exchange is a Transact message that has been decrypted.
+type Exchange struct {
+	Header  Header
+	Hash    [32]byte // SHA-256 of the message; the reply is bound to it
+	Request *Request
+	Opened  Identity // as it was opened under this serial
+	reply   secret.Value
+}
+
+// Hash is what a stored reply is looked up by, beside operator and serial: the
+// SHA-256 of a Transact message.
+func Hash(msg []byte) [32]byte { return sha256.Sum256(msg) }
+
+// Transact decrypts a transaction with the dynamic key of its serial. It does
+// not remember that it did: the caller stores the sealed reply by operator,
+// serial and hash in the same step as it executes, and looks there first.
+func (b *Bank) Transact(msg []byte) (*Exchange, error) {
+	h, _, err := b.header(TypeTransact, msg)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	s := b.serial[serialKey{h.Operator, h.Serial}]
+	now := b.cfg.Now()
+	b.mu.Unlock()
+	switch {
+	case s == nil:
+		return nil, refuse(UnknownSerial, "%s", h.Serial)
+	case now.After(s.expires):
+		return nil, refuse(ExpiredSerial, "%s", h.Serial)
+	case h != s.keys.Header:
+		return nil, refuse(BadSeal, "serial %s was opened in another epoch or under another key", h.Serial)
+	}
+	_, q, err := openRequest(s.keys.request, msg)
+	if err != nil {
+		return nil, err
+	}
+	if !q.Identity.Same(s.identity) {
+		return nil, refuse(Mismatch, "serial %s was opened for another subscriber", h.Serial)
+	}
+	return &Exchange{Header: h, Hash: sha256.Sum256(msg), Request: q, Opened: s.identity, reply: s.keys.reply}, nil
+}
+
+// Seal makes the Reply message. Call it once: the reply key seals one message.
+func (x *Exchange) Seal(p *Reply) []byte { return sealReply(x.reply, x.Header, x.Hash, p) }
+
+// Refuse makes the Error message that answers msg with err, authenticated where
+// the bank has the static key that msg names. An err that is no *Error is Busy.
+func (b *Bank) Refuse(msg []byte, err error) []byte {
+	code := CodeOf(err)
+	if code == 0 {
+		code = Busy
+	}
+	var sk secret.Value
+	if h, herr := ParseHeader(msg); herr == nil && code != UnknownStaticKey {
+		sk, _ = b.cfg.StaticKeys(h.Operator, h.KeyID)
+	}
+	return errorMessage(msg, code, sk)
+}

@@ -1,0 +1,258 @@
+package link
+
+import (
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"starhash/configs/secret"
+)
+
+// An epoch ends after EpochLife or EpochKeys serials, whichever comes first.
+const (
+	EpochLife = 60 * time.Second
+	EpochKeys = 65536
+)
+
+const (
+	epochNonceLen  = 32
+	epochPublicLen = 1216 // MLKEM768-X25519 encapsulation key, bytes
+	epochEncLen    = 1120 // and its encapsulated secret
+)
+
+func epochKEM() hpke.KEM { return hpke.MLKEM768X25519() }
+
+// epochInfo is HPKE's info: both ends must have seen the same request and reply.
+func epochInfo(request, reply []byte) []byte {
+	a, b := sha256.Sum256(request), sha256.Sum256(reply)
+	return append(append([]byte("starhash/1 epoch"), a[:]...), b[:]...)
+}
+
+// epochSecret mixes the static key into what HPKE exports, because HPKE base
+// mode authenticates nobody: without SK, a man in the middle who ran HPKE
+// himself still does not know ES.
+func epochSecret(export, sk secret.Value, request, reply, join []byte) secret.Value {
+	h := sha256.New()
+	h.Write(request)
+	h.Write(reply)
+	h.Write(join)
+	return derive(export, sk.Reveal(), "starhash/1 epoch secret"+string(h.Sum(nil)))
+}
+
+const exportLabel = "starhash/1 epoch export"
+
+// Gateway is the gateway's end of the link towards one bank.
+type Gateway struct {
+	Operator  Operator
+	KeyID     KeyID
+	StaticKey secret.Value
+	Node      uint16
+}
+
+func (g *Gateway) header(t Type) Header { return Header{Type: t, Operator: g.Operator, KeyID: g.KeyID} }
+
+// expect checks that an answer is of type t and returns its header and body; an
+// Error message comes back as *Error.
+func (g *Gateway) expect(t Type, request, answer []byte) (Header, []byte, error) {
+	if err := checkError(request, answer, g.StaticKey); err != nil {
+		return Header{}, nil, err
+	}
+	h, err := ParseHeader(answer)
+	if err != nil {
+		return Header{}, nil, err
+	}
+	if h.Type != t || h.Operator != g.Operator || h.KeyID != g.KeyID {
+		return Header{}, nil, malformed("answer of type %d for %s/%s, want type %d for %s/%s", h.Type, h.Operator, h.KeyID, t, g.Operator, g.KeyID)
+	}
+	return h, answer[headerLen:], nil
+}
+
+// Hello is an epoch that the gateway has asked for.
+type Hello struct {
+	g       *Gateway
+	Message []byte // EpochRequest, to be sent
+	reply   []byte
+	join    []byte
+	header  Header
+	es      secret.Value
+	life    time.Duration
+	keys    uint32
+	boot    uint32
+}
+
+// Hello begins an epoch.
+func (g *Gateway) Hello() *Hello {
+	h := g.header(TypeEpochRequest)
+	nonce := make([]byte, epochNonceLen)
+	rand.Read(nonce)
+	msg := append(h.append(nil), nonce...)
+	key := derive(g.StaticKey, nonce, "starhash/1 epoch request")
+	defer key.Wipe()
+	msg = seal(key, msg, binary.BigEndian.AppendUint16(nil, g.Node), msg)
+	return &Hello{g: g, Message: msg}
+}
+
+// Join reads the bank's EpochReply and returns the Join message to be sent.
+func (e *Hello) Join(reply []byte) ([]byte, error) {
+	h, body, err := e.g.expect(TypeEpochReply, e.Message, reply)
+	if err != nil {
+		return nil, err
+	}
+	key := epochReplyKey(e.g.StaticKey, e.Message)
+	defer key.Wipe()
+	plain, err := open(key, body, reply[:headerLen])
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{b: plain}
+	pub := r.take(epochPublicLen)
+	e.life = time.Duration(r.u32()) * time.Second
+	e.keys = r.u32()
+	e.boot = r.u32()
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	pk, err := epochKEM().NewPublicKey(pub)
+	if err != nil {
+		return nil, malformed("epoch key: %v", err)
+	}
+	enc, sender, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), epochInfo(e.Message, reply))
+	if err != nil {
+		return nil, malformed("epoch key: %v", err)
+	}
+	export, err := sender.Export(exportLabel, keyLen)
+	if err != nil {
+		return nil, malformed("epoch key: %v", err)
+	}
+	h.Type = TypeJoin
+	msg := append(h.append(nil), enc...)
+	x := secret.New(export)
+	defer x.Wipe()
+	e.es = epochSecret(x, e.g.StaticKey, e.Message, reply, msg)
+	e.header, e.reply = h, reply
+	e.join = seal(derive(e.es, nil, "starhash/1 join"), msg, nil, msg)
+	return e.join, nil
+}
+
+// Finish reads the bank's Joined; from then on serials can be opened.
+func (e *Hello) Finish(joined []byte) (*Epoch, error) {
+	h, body, err := e.g.expect(TypeJoined, e.join, joined)
+	if err != nil {
+		return nil, err
+	}
+	if h.Epoch != e.header.Epoch {
+		return nil, malformed("joined another epoch")
+	}
+	if _, err := open(joinedKey(e.es, e.join), body, joined[:headerLen]); err != nil {
+		return nil, err
+	}
+	return &Epoch{g: e.g, ID: h.Epoch, Life: e.life, Keys: e.keys, LastBoot: e.boot, es: e.es}, nil
+}
+
+func epochReplyKey(sk secret.Value, request []byte) secret.Value {
+	sum := sha256.Sum256(request)
+	return derive(sk, sum[:], "starhash/1 epoch reply")
+}
+
+func joinedKey(es secret.Value, join []byte) secret.Value {
+	sum := sha256.Sum256(join)
+	return derive(es, sum[:], "starhash/1 joined")
+}
+
+// Epoch is a joined epoch at the gateway.
+type Epoch struct {
+	g  *Gateway
+	ID EpochID
+	// Life and Keys bound the epoch: after Life, or when Keys serials have been
+	// opened, the bank refuses more.
+	Life time.Duration
+	Keys uint32
+	// LastBoot is the largest boot number that the bank has seen of this node,
+	// for a gateway whose store was lost.
+	LastBoot uint32
+	es       secret.Value
+}
+
+// Wipe destroys the epoch secret.
+func (e *Epoch) Wipe() { e.es.Wipe() }
+
+// MaxBatch is the largest number of openings in one Open message.
+const MaxBatch = 1024
+
+// Batch is a set of openings under way.
+type Batch struct {
+	e        *Epoch
+	Openings []Opening
+	Message  []byte // Open, to be sent
+}
+
+// Open encrypts the initial authentication information of 1 to MaxBatch serials
+// under the static key.
+func (e *Epoch) Open(openings []Opening) (*Batch, error) {
+	if len(openings) == 0 || len(openings) > MaxBatch {
+		return nil, malformed("%d openings, want 1 to %d", len(openings), MaxBatch)
+	}
+	h := e.g.header(TypeOpen)
+	h.Epoch = e.ID
+	msg := h.append(nil)
+	msg = binary.BigEndian.AppendUint16(msg, uint16(len(openings)))
+	for _, o := range openings {
+		h.Serial = o.Serial
+		key := initialKey(e.g.StaticKey, o.Serial)
+		msg = append(msg, o.Serial[:]...)
+		msg = appendBlob(msg, seal(key, nil, o.encode(), h.append(nil)))
+		key.Wipe()
+	}
+	msg = seal(openKey(e.es, msg), msg, nil, msg)
+	return &Batch{e: e, Openings: openings, Message: msg}, nil
+}
+
+// openKey is of one batch: no two batches share a body, for no two share a serial.
+func openKey(es secret.Value, body []byte) secret.Value {
+	sum := sha256.Sum256(body)
+	return derive(es, sum[:], "starhash/1 open")
+}
+
+func openedKey(es secret.Value, open []byte) secret.Value {
+	sum := sha256.Sum256(open)
+	return derive(es, sum[:], "starhash/1 opened")
+}
+
+// OpenedSerial is the bank's answer to one opening, with the dynamic keys if it
+// was opened.
+type OpenedSerial struct {
+	Opening Opening
+	Result  OpenResult
+	Life    time.Duration // of the opening, from when the bank answered
+	Keys    *DynamicKeys  // nil unless Result is Opened
+}
+
+// Finish reads the bank's Opened.
+func (b *Batch) Finish(opened []byte) ([]OpenedSerial, error) {
+	h, body, err := b.e.g.expect(TypeOpened, b.Message, opened)
+	if err != nil {
+		return nil, err
+	}
+	if h.Epoch != b.e.ID {
+		return nil, malformed("opened in another epoch")
+	}
+	plain, err := open(openedKey(b.e.es, b.Message), body, opened[:headerLen])
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{b: plain}
+	if n := int(r.u16()); n != len(b.Openings) {
+		return nil, malformed("%d results for %d openings", n, len(b.Openings))
+	}
+	out := make([]OpenedSerial, len(b.Openings))
+	for i, o := range b.Openings {
+		out[i] = OpenedSerial{Opening: o, Result: OpenResult(r.u8()), Life: time.Duration(r.u32()) * time.Second}
+		if out[i].Result == Opened {
+			kh := Header{Type: TypeTransact, Operator: h.Operator, KeyID: h.KeyID, Epoch: h.Epoch, Serial: o.Serial}
+			out[i].Keys = dynamicKeys(b.e.es, kh, o.Identity)
+		}
+	}
+	return out, r.end()
+}

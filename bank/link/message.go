@@ -1,0 +1,279 @@
+package link
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// IMSISource says where the IMSI of an Identity came from.
+type IMSISource byte
+
+// The sources of an IMSI.
+const (
+	SourceRegistry IMSISource = 1 // the operator's subscriber registry
+	SourceNetwork  IMSISource = 2 // the PDU that carried the message (vendor TLV)
+)
+
+func (s IMSISource) String() string {
+	switch s {
+	case SourceRegistry:
+		return "registry"
+	case SourceNetwork:
+		return "network"
+	}
+	return fmt.Sprintf("source %d", byte(s))
+}
+
+// Identity is the authentication information: which SIM speaks for which
+// number. Digits only, without plus; at most 15 each (ITU-T E.164, E.212).
+type Identity struct {
+	IMSI   string
+	MSISDN string
+	Source IMSISource
+}
+
+func (id Identity) append(dst []byte) []byte {
+	dst = append(dst, byte(id.Source))
+	return appendStr(appendStr(dst, id.IMSI), id.MSISDN)
+}
+
+func (r *reader) identity() Identity {
+	id := Identity{Source: IMSISource(r.u8()), IMSI: r.digits("IMSI", 15), MSISDN: r.digits("MSISDN", 15)}
+	if r.err == nil && (id.IMSI == "" || id.MSISDN == "" || (id.Source != SourceRegistry && id.Source != SourceNetwork)) {
+		r.err = malformed("an identity without IMSI, MSISDN or source")
+	}
+	return id
+}
+
+// Same says whether both speak of one SIM and one number, wherever the IMSI
+// came from.
+func (id Identity) Same(other Identity) bool {
+	return id.IMSI == other.IMSI && id.MSISDN == other.MSISDN
+}
+
+// Opening is the initial authentication information of one serial.
+type Opening struct {
+	Serial   Serial
+	Identity Identity
+	At       time.Time // the gateway's clock, for the record only
+	// Err is set by the bank end for an entry that did not open; the others of
+	// its batch stand.
+	Err error
+}
+
+func (o Opening) encode() []byte {
+	b := append(o.Identity.append(nil), o.Serial[:]...)
+	return appendTime(b, o.At)
+}
+
+func decodeOpening(b []byte) (o Opening, err error) {
+	r := &reader{b: b}
+	o.Identity = r.identity()
+	copy(o.Serial[:], r.take(16))
+	o.At = r.time()
+	return o, r.end()
+}
+
+// OpenResult is the bank's answer to one Opening.
+type OpenResult byte
+
+// The results of an opening.
+const (
+	Opened          OpenResult = 1
+	OpenNotCustomer OpenResult = 2 // no customer has this MSISDN
+	OpenSIMChanged  OpenResult = 3 // the IMSI is not the one on record
+	OpenBlocked     OpenResult = 4 // the customer is blocked
+	OpenMalformed   OpenResult = 5
+	OpenSerialUsed  OpenResult = 6
+)
+
+// Kind is what a transaction asks for.
+type Kind byte
+
+// The kinds of transaction.
+const (
+	KindTransfer  Kind = 1
+	KindBalance   Kind = 2
+	KindMini      Kind = 3 // mini-statement
+	KindPINChange Kind = 4
+	// KindInquire asks what became of Target. If the bank has not executed it,
+	// it never will: the answer Voided is final.
+	KindInquire Kind = 5
+)
+
+var kindNames = map[Kind]string{
+	KindTransfer: "transfer", KindBalance: "balance", KindMini: "mini-statement",
+	KindPINChange: "PIN change", KindInquire: "inquiry",
+}
+
+func (k Kind) String() string {
+	if s, ok := kindNames[k]; ok {
+		return s
+	}
+	return fmt.Sprintf("kind %d", byte(k))
+}
+
+// Request is what a Transact message carries inside the seal.
+type Request struct {
+	Identity Identity
+	ID       TxID
+	Kind     Kind
+	Amount   int64  // minor units of Currency
+	Currency string // ISO 4217, three capital letters; empty where no money is named
+	Payee    string // MSISDN, digits
+	PIN      Capsule
+	NewPIN   Capsule
+	Target   TxID      // KindInquire: the transaction asked about
+	Asked    time.Time // when the subscriber's message came in
+}
+
+// Encode is the plain text of a Transact message, padded.
+func (q *Request) encode() []byte {
+	b := make([]byte, 0, 2*padTo+tagLen)
+	b = q.Identity.append(b)
+	b = append(b, q.ID[:]...)
+	b = append(b, byte(q.Kind))
+	b = appendI64(b, q.Amount)
+	b = appendStr(b, q.Currency)
+	b = appendStr(b, q.Payee)
+	b = appendBlob(b, q.PIN)
+	b = appendBlob(b, q.NewPIN)
+	b = append(b, q.Target[:]...)
+	b = appendTime(b, q.Asked)
+	return pad(b)
+}
+
+func decodeRequest(b []byte) (*Request, error) {
+	r := &reader{b: b}
+	q := &Request{Identity: r.identity()}
+	copy(q.ID[:], r.take(16))
+	q.Kind = Kind(r.u8())
+	q.Amount = r.i64()
+	q.Currency = r.str()
+	q.Payee = r.digits("payee", 15)
+	q.PIN = bytes.Clone(r.blob())
+	q.NewPIN = bytes.Clone(r.blob())
+	copy(q.Target[:], r.take(16))
+	q.Asked = r.time()
+	return q, r.end()
+}
+
+// Digest identifies what a request asks for, apart from the serial and the
+// identity's source: a transaction that comes again under another serial must
+// have the same one. The PIN capsules are part of it.
+func (q *Request) Digest() [32]byte {
+	c := *q
+	c.Identity.Source = SourceRegistry
+	return sha256.Sum256(c.encode())
+}
+
+// Outcome is what became of a transaction. All but Done and the unknown ones
+// mean that no money moved and nothing changed.
+type Outcome byte
+
+// The outcomes.
+const (
+	Done              Outcome = 1
+	InsufficientFunds Outcome = 2
+	WrongPIN          Outcome = 3 // Reply.TriesLeft says how many are left
+	PINLocked         Outcome = 4
+	UnknownPayee      Outcome = 5
+	OwnAccount        Outcome = 6
+	BadAmount         Outcome = 7
+	OverLimit         Outcome = 8 // of one transaction
+	OverDailyLimit    Outcome = 9
+	NotCustomer       Outcome = 10
+	SIMChanged        Outcome = 11 // the IMSI is not the one on record
+	Blocked           Outcome = 12
+	WeakPIN           Outcome = 13
+	CurrencyMismatch  Outcome = 14
+	Voided            Outcome = 15 // inquired about before it was executed: never will be
+	NotOffered        Outcome = 16
+)
+
+var outcomeNames = map[Outcome]string{
+	Done: "done", InsufficientFunds: "insufficient funds", WrongPIN: "wrong PIN", PINLocked: "PIN locked",
+	UnknownPayee: "unknown payee", OwnAccount: "own account", BadAmount: "bad amount",
+	OverLimit: "over the limit", OverDailyLimit: "over the daily limit", NotCustomer: "not a customer",
+	SIMChanged: "SIM changed", Blocked: "blocked", WeakPIN: "weak PIN",
+	CurrencyMismatch: "currency mismatch", Voided: "voided", NotOffered: "not offered",
+}
+
+func (o Outcome) String() string {
+	if s, ok := outcomeNames[o]; ok {
+		return s
+	}
+	return fmt.Sprintf("outcome %d", byte(o))
+}
+
+// Valid says whether o is an outcome of this version.
+func (o Outcome) Valid() bool { _, ok := outcomeNames[o]; return ok }
+
+// Line is one line of a mini-statement.
+type Line struct {
+	At     time.Time
+	Amount int64 // minor units; negative is money out
+	Kind   Kind
+	Party  string // the last digits of the other side's number
+}
+
+// maxLines bounds a mini-statement.
+const maxLines = 10
+
+// Reply is what a Reply message carries inside the seal.
+type Reply struct {
+	Outcome   Outcome
+	TriesLeft uint8
+	Amount    int64 // minor units of Currency, as are Fee and Balance
+	Fee       int64
+	Balance   int64
+	Currency  string
+	Payee     string // MSISDN
+	PayeeName string // masked, "T*** M***"
+	PayerName string // masked
+	At        time.Time
+	Lines     []Line
+}
+
+func (p *Reply) encode() []byte {
+	b := make([]byte, 0, padTo+tagLen)
+	b = append(b, byte(p.Outcome), p.TriesLeft)
+	b = appendI64(b, p.Amount)
+	b = appendI64(b, p.Fee)
+	b = appendI64(b, p.Balance)
+	b = appendStr(b, p.Currency)
+	b = appendStr(b, p.Payee)
+	b = appendStr(b, p.PayeeName)
+	b = appendStr(b, p.PayerName)
+	b = appendTime(b, p.At)
+	b = append(b, byte(len(p.Lines)))
+	for _, l := range p.Lines {
+		b = appendTime(b, l.At)
+		b = appendI64(b, l.Amount)
+		b = append(b, byte(l.Kind))
+		b = appendStr(b, l.Party)
+	}
+	return pad(b)
+}
+
+func decodeReply(b []byte) (*Reply, error) {
+	r := &reader{b: b}
+	p := &Reply{Outcome: Outcome(r.u8()), TriesLeft: r.u8(), Amount: r.i64(), Fee: r.i64(), Balance: r.i64(),
+		Currency: r.str(), Payee: r.digits("payee", 15), PayeeName: r.str(), PayerName: r.str(), At: r.time()}
+	n := int(r.u8())
+	if n > maxLines {
+		return nil, malformed("%d lines, more than %d", n, maxLines)
+	}
+	for range n {
+		p.Lines = append(p.Lines, Line{At: r.time(), Amount: r.i64(), Kind: Kind(r.u8()), Party: r.str()})
+	}
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	if !p.Outcome.Valid() {
+		return nil, malformed("unknown outcome %d", p.Outcome)
+	}
+	return p, nil
+}
