@@ -47,3 +47,5 @@ require (
 	modernc.org/sqlite v1.62.0
 	pgregory.net/rapid v1.3.0
 )
+
+require github.com/fiorix/go-smpp v0.0.0-20210403173735-2894b96e70ba // indirect
