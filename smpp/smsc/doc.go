@@ -1,0 +1,53 @@
+// Package smsc is a simulator of a mobile network's message centre: an
+// SMPP 3.4 server that any ESME can bind to, phones behind it, and a management
+// port that steers it. Operators try a gateway with it, the demo runs on it, and
+// the tests of this project are its first users.
+//
+// # What it does
+//
+// An ESME binds as transmitter, receiver or transceiver (§4.1) under an account's
+// system_id and password. What it submits (submit_sm §4.4, data_sm §4.7) lands in
+// a phone's inbox, the parts of a long message joined; a number without a phone
+// gets one. A delivery receipt (appendix B) follows where registered_delivery asks
+// for it. What a phone sends (MO) waits in its account's queue, without a limit of
+// time, and goes out as deliver_sm (§4.6) or data_sm to the account's bound
+// receivers, at most Window unanswered on a connection.
+//
+//	waiting ──sent──> in flight ──ESME_ROK──────────────> acked
+//	   ^                  │────────permanent status─────> refused
+//	   └──back-off, tries─┴──temporary status, connection
+//	      left               lost, no answer in time ──no tries left──> expired
+//
+// ESME_RTHROTTLED, ESME_RMSGQFUL, ESME_RX_T_APPN and ESME_RSYSERR are the
+// temporary statuses. So an ESME sees what a real message centre does to it: a
+// message whose acknowledgement was lost comes again, with the same contents and
+// another sequence number, on whichever connection is there.
+//
+// # Misbehaviour
+//
+// PUT /faults (Faults) makes it slow, deaf, throttled or rude, POST /drop cuts
+// every connection, POST /redeliver sends an acknowledged message again, and
+// POST /raw sends any bytes. Message ids, long-message references and the jitter
+// of the back-off come from Config.Seed, so that a run can be repeated. A
+// destination that begins with 999 (a country code that nobody has) and the three
+// digits of a decimal command_status is answered with that status: 999088… gets
+// ESME_RTHROTTLED, 88; 999000… gets no answer at all.
+//
+// # Invariants
+//
+//   - A message of a phone is acked, refused, expired, in flight on one
+//     connection, or in the queue: never lost and never in two of these.
+//   - A response settles a message only when its sequence number, its command and
+//     its connection are those of the request (generic_nack: number and connection).
+//   - A receipt leaves after the submit_sm_resp that names its message, unless the
+//     fault receipt_first is set.
+//   - Texts are never logged: a phone's message may hold a PIN. They are kept in
+//     memory, for redelivery and in the inboxes, until newer ones displace them.
+//
+// # What it does not do
+//
+// query_sm, cancel_sm, replace_sm, submit_multi and outbind are answered with
+// generic_nack ESME_RINVCMDID. schedule_delivery_time, validity_period,
+// replace_if_present and address_range are accepted and ignored. Nothing survives
+// a restart. The management port has no authentication: keep it on loopback.
+package smsc
