@@ -1,0 +1,136 @@
+package smsc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"starhash/configs"
+	"starhash/configs/secret"
+)
+
+// Config is the simulator's configuration. SetDefaults fills what is zero.
+type Config struct {
+	Listen       string       `mapstructure:"listen"`        // SMPP, "127.0.0.1:2775"
+	HTTP         string       `mapstructure:"http"`          // management port, "127.0.0.1:8080"
+	SystemID     string       `mapstructure:"system_id"`     // of the first account, at most 15 characters
+	Password     secret.Value `mapstructure:"password"`      // or PasswordFile
+	PasswordFile string       `mapstructure:"password_file"` // read by Listen
+	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
+	IMSITLV      uint16       `mapstructure:"imsi_tlv"`      // vendor TLV that carries a phone's IMSI; 0: none
+	Phones       []Phone      `mapstructure:"phones"`        // known from the start, with their SIMs
+	Seed         uint64       `mapstructure:"seed"`          // of message ids, references and jitter; 0: another one each start
+
+	Window          int           `mapstructure:"window"`           // unanswered deliver_sm a connection, 1 to 10000; 10
+	MaxPDU          int           `mapstructure:"max_pdu"`          // octets, 1024 to 1 MiB; 64 KiB + 1024
+	MaxTries        int           `mapstructure:"max_tries"`        // times that a message is sent before it expires; 10
+	RetryMin        time.Duration `mapstructure:"retry_min"`        // back-off before the second try, doubled for each further one; 1s
+	RetryMax        time.Duration `mapstructure:"retry_max"`        // its upper bound; 1m
+	ReceiptDelay    time.Duration `mapstructure:"receipt_delay"`    // from submit_sm_resp to the receipt; 0: at once
+	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for an ESME's response; 10s
+	BindTimeout     time.Duration `mapstructure:"bind_timeout"`     // from connection to bind (session_init_timer, §7.2); 10s
+	EnquireLink     time.Duration `mapstructure:"enquire_link"`     // silence after which an ESME is asked (§7.2); 30s
+}
+
+// Account is what an ESME binds with.
+type Account struct {
+	SystemID     string       `mapstructure:"system_id"`
+	Password     secret.Value `mapstructure:"password"`
+	PasswordFile string       `mapstructure:"password_file"`
+}
+
+// SetDefaults fills what is zero and has a default.
+func (c *Config) SetDefaults() {
+	setDefault(&c.Listen, "127.0.0.1:2775")
+	setDefault(&c.HTTP, "127.0.0.1:8080")
+	setDefault(&c.SystemID, "starhash")
+	setDefault(&c.Window, 10)
+	setDefault(&c.MaxPDU, 64<<10+1024) // a message_payload of 64 KiB and the rest of its PDU
+	setDefault(&c.MaxTries, 10)
+	setDefault(&c.RetryMin, time.Second)
+	setDefault(&c.RetryMax, time.Minute)
+	setDefault(&c.ResponseTimeout, 10*time.Second)
+	setDefault(&c.BindTimeout, 10*time.Second)
+	setDefault(&c.EnquireLink, 30*time.Second)
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Validate says what is wrong, key by key.
+func (c *Config) Validate() []configs.Problem {
+	var ps []configs.Problem
+	problem := func(key, message, want string) {
+		ps = append(ps, configs.Problem{Key: key, Message: message, Want: want})
+	}
+	seen := map[string]bool{}
+	for i, a := range c.accounts() {
+		at := ""
+		if i > 0 {
+			at = fmt.Sprintf("accounts[%d].", i-1)
+		}
+		if a.SystemID == "" || len(a.SystemID) > 15 {
+			problem(at+"system_id", fmt.Sprintf("has %d characters", len(a.SystemID)), "1 to 15 characters")
+		}
+		if seen[a.SystemID] {
+			problem(at+"system_id", "is there twice", "another system_id for each account")
+		}
+		seen[a.SystemID] = true
+		switch {
+		case a.Password.Empty() == (a.PasswordFile == ""):
+			problem(at+"password", "and password_file: both or none are set", "one of them")
+		case a.Password.Len() > 8:
+			problem(at+"password", "is too long", "at most 8 characters (SMPP 3.4 §5.2.2)")
+		}
+	}
+	for i, p := range c.Phones {
+		at := fmt.Sprintf("phones[%d].", i)
+		if !isNumber(p.MSISDN) {
+			problem(at+"msisdn", "is not a number", `1 to 20 digits, in quotes: "263771000001"`)
+		}
+		if p.IMSI != "" && !isIMSI(p.IMSI) {
+			problem(at+"imsi", "is not an IMSI", `6 to 15 digits, in quotes: "648011000000001"`)
+		}
+	}
+	between := func(key string, v, low, high int) {
+		if v < low || v > high {
+			problem(key, fmt.Sprintf("is %d", v), fmt.Sprintf("%d to %d", low, high))
+		}
+	}
+	between("window", c.Window, 1, 10_000)
+	between("max_pdu", c.MaxPDU, 1024, 1<<20)
+	between("max_tries", c.MaxTries, 1, 1000)
+	span := func(key string, v, low, high time.Duration) {
+		if v < low || v > high {
+			problem(key, fmt.Sprintf("is %v", v), fmt.Sprintf("%v to %v", low, high))
+		}
+	}
+	span("retry_min", c.RetryMin, time.Millisecond, c.RetryMax)
+	span("retry_max", c.RetryMax, time.Millisecond, 24*time.Hour)
+	span("receipt_delay", c.ReceiptDelay, 0, 24*time.Hour)
+	span("response_timeout", c.ResponseTimeout, 10*time.Millisecond, time.Hour)
+	span("bind_timeout", c.BindTimeout, 10*time.Millisecond, time.Hour)
+	span("enquire_link", c.EnquireLink, 10*time.Millisecond, time.Hour)
+	return ps
+}
+
+// accounts are all accounts, the first one first.
+func (c *Config) accounts() []Account {
+	return slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile}}, c.Accounts)
+}
+
+// password returns an account's password, from its file where it has one.
+func (a *Account) password() (secret.Value, error) {
+	if a.PasswordFile != "" {
+		return secret.ReadFile(a.PasswordFile)
+	}
+	if a.Password.Empty() {
+		return secret.Value{}, errors.New("no password")
+	}
+	return a.Password, nil
+}

@@ -1,0 +1,259 @@
+package smsc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"starhash/smpp"
+)
+
+// What an ESME's PDUs do, one function an operation. They run in the goroutine that
+// reads and do not wait, save for room to write the answer.
+
+// unreadable ends a connection whose stream cannot be followed (§3.2, §4.3).
+func (c *conn) unreadable(err error) {
+	var broken *smpp.FrameError
+	switch {
+	case errors.As(err, &broken):
+		c.log.Warn("not a PDU", "err", err)
+		c.deaf.Store(true)
+		c.sendPDU(smpp.PDU{Command: smpp.GenericNack, Status: smpp.StatusInvCmdLen, Sequence: broken.Sequence}, item{end: endClose})
+		<-c.done // the writer closes
+	case errors.Is(err, io.EOF):
+		c.close("by the ESME")
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.boundAs() == nil:
+		c.close("no bind")
+	default:
+		c.close("read: " + err.Error())
+	}
+}
+
+// handle decodes a PDU and does what it asks for.
+func (c *conn) handle(ctx context.Context, frame []byte) {
+	p, err := smpp.Decode(frame)
+	if err != nil {
+		var bad *smpp.DecodeError
+		errors.As(err, &bad) // Decode returns no other
+		c.log.Warn("PDU refused", "err", err)
+		if answer, ok := bad.Answer(); ok {
+			c.sendPDU(answer, item{})
+		}
+		return
+	}
+	switch p.Command {
+	case smpp.BindTransmitter, smpp.BindReceiver, smpp.BindTransceiver:
+		c.bindAs(ctx, p, p.Body.(*smpp.Bind))
+		return
+	case smpp.DeliverSMResp, smpp.DataSMResp, smpp.GenericNack:
+		c.answered(p)
+		return
+	case smpp.UnbindResp:
+		if ctx.Err() != nil {
+			c.close("unbound by the simulator")
+		}
+		return
+	}
+	if p.Command.IsResponse() {
+		return // enquire_link_resp, and what nobody asked for
+	}
+	if c.boundAs() == nil {
+		c.refuse(p, smpp.StatusInvBndSts)
+		return
+	}
+	switch p.Command {
+	case smpp.EnquireLink:
+		if !c.s.faults.get().NoEnquireResp {
+			c.sendPDU(smpp.PDU{Command: smpp.EnquireLinkResp, Sequence: p.Sequence}, item{})
+		}
+	case smpp.Unbind:
+		c.deaf.Store(true)
+		c.sendPDU(smpp.PDU{Command: smpp.UnbindResp, Sequence: p.Sequence}, item{end: endClose})
+	case smpp.SubmitSM, smpp.DataSM:
+		c.submit(p, p.Body.(*smpp.Message))
+	default:
+		c.refuse(p, smpp.StatusInvCmdID)
+	}
+}
+
+// refuse answers a request with an error: in its own response, or by generic_nack
+// where the simulator does not know the operation (§4.3).
+func (c *conn) refuse(p smpp.PDU, status smpp.Status) {
+	answer, ok := (&smpp.DecodeError{Command: p.Command, Sequence: p.Sequence, Status: status}).Answer()
+	if !ok {
+		return
+	}
+	if status == smpp.StatusInvCmdID {
+		answer = smpp.PDU{Command: smpp.GenericNack, Status: status, Sequence: p.Sequence}
+	}
+	c.log.Info("PDU refused", "command", p.Command, "status", status)
+	c.sendPDU(answer, item{})
+}
+
+// bindAs binds an ESME (§4.1). A refused one may try again on the same connection
+// until BindTimeout.
+func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
+	defer b.Password.Wipe()
+	a, status := c.s.admit(b)
+	if c.boundAs() != nil {
+		status = smpp.StatusAlreadyBound
+	}
+	answer := smpp.PDU{Command: p.Command.Response(), Status: status, Sequence: p.Sequence}
+	if status != smpp.StatusOK {
+		c.log.Warn("bind refused", "command", p.Command, "system_id", b.SystemID, "status", status)
+		c.sendPDU(answer, item{})
+		return
+	}
+	body := &smpp.BindResp{SystemID: "starhash-smsc"}
+	if b.InterfaceVersion >= smpp.InterfaceVersion34 { // older ESMEs know no TLVs (§1.6.3)
+		body.TLVs = smpp.TLVs{{Tag: smpp.TagSCInterfaceVersion, Value: []byte{smpp.InterfaceVersion34}}}
+	}
+	answer.Body = body
+	// Locked, so that the answer is in the writer's hands before anybody sends to a
+	// receiver, and so that whoever has read the answer finds the ESME bound.
+	c.mu.Lock()
+	ok := c.sendPDU(answer, item{})
+	if ok {
+		c.account, c.bind, c.esme = a, p.Command, b.Address
+	}
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	c.log.Info("bound", "mode", bindModes[p.Command], "system_id", b.SystemID)
+	if p.Command != smpp.BindTransmitter {
+		c.spawn(func() { c.pump(ctx, a) })
+	}
+}
+
+// admit checks who wants to bind.
+func (s *SMSC) admit(b *smpp.Bind) (*account, smpp.Status) {
+	if status := faultStatus(s.faults.get().BindStatus); status != smpp.StatusOK {
+		return nil, status
+	}
+	for _, a := range s.accounts {
+		if a.SystemID != b.SystemID {
+			continue
+		}
+		if !a.password.Equal(b.Password) {
+			return nil, smpp.StatusInvPaswd
+		}
+		return a, smpp.StatusOK
+	}
+	return nil, smpp.StatusInvSysID
+}
+
+// submit takes a message of an ESME (§4.4, §4.7), as far as the faults allow.
+func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
+	if c.boundMode() == smpp.BindReceiver {
+		c.refuse(p, smpp.StatusInvBndSts)
+		return
+	}
+	now := time.Now()
+	answer := smpp.PDU{Command: p.Command.Response(), Sequence: p.Sequence}
+	it := item{}
+	if delay := time.Duration(c.s.faults.get().Delay); delay > 0 {
+		it.due = now.Add(delay)
+	}
+	status, silent := c.s.misbehave(m)
+	var id string
+	if status == smpp.StatusOK {
+		id = c.s.messageID()
+		var err error
+		if status, err = c.s.phones.receive(m, id, now); err != nil {
+			c.log.Info("message refused", "command", p.Command, "status", status, "err", err)
+		}
+	}
+	if status != smpp.StatusOK {
+		answer.Status = status
+		if p.Command == smpp.DataSM {
+			answer.Body = new(smpp.MessageResp) // there in any case (§4.7.2)
+		}
+		c.sendPDU(answer, it)
+		return
+	}
+	c.submitted.Add(1)
+	answer.Body = &smpp.MessageResp{MessageID: id}
+	it.after = c.receiptFor(m, id, now)
+	switch {
+	case c.s.faults.take(func(f *Faults) *Count { return &f.DropAfterSubmit }):
+		c.close("cut by the fault drop_after_submit")
+	case silent || c.s.faults.take(func(f *Faults) *Count { return &f.NoResp }):
+	default:
+		c.sendPDU(answer, it)
+		return
+	}
+	if it.after != nil {
+		it.after() // the ESME hears of the message all the same
+	}
+}
+
+// misbehave says what the faults and the magic destinations do to a submitted
+// message before it is delivered.
+func (s *SMSC) misbehave(m *smpp.Message) (status smpp.Status, silent bool) {
+	if status := faultStatus(s.faults.get().SubmitStatus); status != smpp.StatusOK {
+		return status, false
+	}
+	if s.faults.take(func(f *Faults) *Count { return &f.Throttle }) {
+		return smpp.StatusThrottled, false
+	}
+	if m.Dest.Addr == "" {
+		return smpp.StatusInvDstAdr, false
+	}
+	status, silent, _ = magicStatus(m.Dest.Addr)
+	return status, silent
+}
+
+// receiptFor returns what queues the receipt of a submitted message once its answer
+// was written; nil where no receipt is asked for.
+func (c *conn) receiptFor(m *smpp.Message, id string, submitted time.Time) func() {
+	f := c.s.faults.get()
+	state := f.ReceiptState
+	if state == "" {
+		state = delivered
+	}
+	if !wantsReceipt(m.RegisteredDelivery, state) || c.s.faults.take(func(f *Faults) *Count { return &f.NoReceipt }) {
+		return nil
+	}
+	a := c.boundAs()
+	due := func() time.Time { return time.Now().Add(c.s.cfg.ReceiptDelay) }
+	d := &delivery{
+		command: smpp.DeliverSM,
+		message: receipt(m, id, state, submitted, due()),
+		settled: func(string, int, State) {}, // settle and again log what goes wrong
+	}
+	if f.ReceiptFirst && c.receives() {
+		c.deliver(d, false)
+		return nil
+	}
+	return func() { a.queue.put(d, due()) }
+}
+
+// alert sends alert_notification for a phone (§4.12); false when the connection is
+// at its end.
+func (c *conn) alert(p Phone, esme string) bool {
+	c.mu.Lock()
+	to := c.esme
+	c.mu.Unlock()
+	if esme != "" {
+		to = address(esme)
+	}
+	body := &smpp.AlertNotification{
+		Source: address(p.MSISDN),
+		ESME:   to,
+		TLVs:   smpp.TLVs{{Tag: smpp.TagMSAvailabilityStatus, Value: []byte{0}}}, // available (§5.3.2.30)
+	}
+	if c.s.cfg.IMSITLV != 0 && p.IMSI != "" {
+		body.TLVs = append(body.TLVs, smpp.TLV{Tag: smpp.Tag(c.s.cfg.IMSITLV), Value: []byte(p.IMSI)})
+	}
+	return c.sendPDU(smpp.PDU{Command: smpp.CommandAlert, Sequence: c.next(), Body: body}, item{})
+}
+
+// boundMode is the bind operation that was accepted.
+func (c *conn) boundMode() smpp.CommandID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bind
+}

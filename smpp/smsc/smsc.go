@@ -1,0 +1,318 @@
+package smsc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"starhash/configs/secret"
+	"starhash/smpp"
+)
+
+const (
+	maxConns     = 1000             // connections of ESMEs
+	writeTime    = 10 * time.Second // for one write to an ESME
+	unbindTime   = 2 * time.Second  // for the answer to the last unbind
+	httpStopTime = 3 * time.Second  // for requests to end
+)
+
+// SMSC is a simulated message centre. Listen, then Run.
+type SMSC struct {
+	cfg      Config
+	log      *slog.Logger
+	phones   *phoneBook
+	faults   faultBox
+	outbox   outbox
+	accounts []*account // the first one is the default
+
+	smpp net.Listener
+	http net.Listener
+
+	nextID atomic.Uint64 // message ids
+
+	mu    sync.Mutex
+	conns []*conn // in the order in which they came
+	rng   *rand.Rand
+}
+
+// account is what ESMEs bind to: a password, and the messages for them.
+type account struct {
+	Account
+	password secret.Value
+	queue    queue
+}
+
+// New makes a simulator of a configuration that Validate has nothing against.
+func New(cfg Config, log *slog.Logger) *SMSC {
+	cfg.SetDefaults()
+	seed := cfg.Seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	s := &SMSC{
+		cfg:    cfg,
+		log:    log,
+		phones: newPhoneBook(cfg.Phones),
+		outbox: outbox{byID: make(map[string]*outgoing)},
+		rng:    rand.New(rand.NewPCG(seed, 0)),
+	}
+	// Another start's message ids are not this one's, unless the seed is.
+	s.nextID.Store(uint64(s.rng.Uint32()) << 20)
+	s.outbox.ref = uint16(s.rng.Uint32())
+	for _, a := range cfg.accounts() {
+		s.accounts = append(s.accounts, &account{Account: a})
+	}
+	return s
+}
+
+// Listen reads the passwords and opens both ports.
+func (s *SMSC) Listen() error {
+	for _, a := range s.accounts {
+		var err error
+		if a.password, err = a.Account.password(); err != nil {
+			return fmt.Errorf("account %s: %w", a.SystemID, err)
+		}
+	}
+	var err error
+	if s.smpp, err = net.Listen("tcp", s.cfg.Listen); err != nil {
+		return err
+	}
+	if s.http, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
+		s.smpp.Close()
+		s.smpp = nil
+		return err
+	}
+	return nil
+}
+
+// Addr is where SMPP is served, once Listen was called.
+func (s *SMSC) Addr() string { return s.smpp.Addr().String() }
+
+// HTTPAddr is where the management port is served, once Listen was called.
+func (s *SMSC) HTTPAddr() string { return s.http.Addr().String() }
+
+// Run serves until ctx ends. Then it takes no more connections, ends the requests
+// of the management port, unbinds the ESMEs and waits for all of it.
+func (s *SMSC) Run(ctx context.Context) error {
+	if s.smpp == nil {
+		return errors.New("smsc: Run without Listen")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	web := s.httpServer(ctx)
+	g.Go(func() error { return s.accept(ctx, g) })
+	g.Go(func() error {
+		if err := web.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		s.smpp.Close()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpStopTime)
+		defer cancel()
+		if err := web.Shutdown(stop); err != nil {
+			return web.Close()
+		}
+		return nil
+	})
+	g.Go(func() error {
+		tick := time.NewTicker(joinTick)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				s.phones.expire(now)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	s.log.Info("SMSC simulator serves", "smpp", s.Addr(), "http", s.HTTPAddr())
+	return g.Wait()
+}
+
+func (s *SMSC) accept(ctx context.Context, g *errgroup.Group) error {
+	for {
+		nc, err := s.smpp.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				nc.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			// Out of file descriptors, most likely: others may close theirs.
+			s.log.Warn("accept", "err", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		c := newConn(s, nc)
+		if !s.add(c) {
+			s.log.Warn("connection refused: there are enough", "remote", c.remote, "connections", maxConns)
+			nc.Close()
+			continue
+		}
+		g.Go(func() error {
+			c.serve(ctx)
+			s.remove(c)
+			return nil
+		})
+	}
+}
+
+func (s *SMSC) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.conns) >= maxConns {
+		return false
+	}
+	s.conns = append(s.conns, c)
+	return true
+}
+
+func (s *SMSC) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.conns {
+		if s.conns[i] == c {
+			s.conns = append(s.conns[:i:i], s.conns[i+1:]...)
+			return
+		}
+	}
+}
+
+// connections are those of the moment; the slice is not changed any more.
+func (s *SMSC) connections() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns[:len(s.conns):len(s.conns)]
+}
+
+func (s *SMSC) binds() []Bind {
+	bound := []Bind{}
+	for _, c := range s.connections() {
+		if b, ok := c.describe(); ok {
+			bound = append(bound, b)
+		}
+	}
+	return bound
+}
+
+// setFaults replaces the faults.
+func (s *SMSC) setFaults(f Faults) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	s.faults.set(f)
+	s.log.Info("faults", "faults", fmt.Sprintf("%+v", f))
+	return nil
+}
+
+// accountOf finds an account by its system_id; the empty one is the first.
+func (s *SMSC) accountOf(systemID string) (*account, error) {
+	for _, a := range s.accounts {
+		if systemID == "" || a.SystemID == systemID {
+			return a, nil
+		}
+	}
+	return nil, mistakef("system_id: there is no account %q", systemID)
+}
+
+// drop cuts every connection, bound or not.
+func (s *SMSC) drop() int {
+	all := s.connections()
+	for _, c := range all {
+		c.close("cut by POST /drop")
+	}
+	return len(all)
+}
+
+// writeRaw sends bytes as they are on the first bound receiver's connection.
+func (s *SMSC) writeRaw(b []byte) bool {
+	for _, c := range s.connections() {
+		if c.receives() && c.send(item{frame: b}) {
+			return true
+		}
+	}
+	return false
+}
+
+// alert tells every bound receiver that a phone is there (§4.12), and returns how
+// many were told. esme is the address that is alerted; the receiver's own
+// address_range if empty.
+func (s *SMSC) alert(p Phone, esme string) int {
+	n := 0
+	for _, c := range s.connections() {
+		if c.receives() && c.alert(p, esme) {
+			n++
+		}
+	}
+	return n
+}
+
+// messageID makes the next message_id: decimal, unique for this run.
+func (s *SMSC) messageID() string { return strconv.FormatUint(s.nextID.Add(1), 10) }
+
+// temporary statuses keep a message in the queue; every other one ends it.
+func temporary(status smpp.Status) bool {
+	switch status {
+	case smpp.StatusThrottled, smpp.StatusMsgQFul, smpp.StatusTempAppErr, smpp.StatusSysErr:
+		return true
+	}
+	return false
+}
+
+// settle ends a delivery by an ESME's answer, or puts it back.
+func (s *SMSC) settle(a *account, d *delivery, status smpp.Status) {
+	switch {
+	case status == smpp.StatusOK:
+		d.settled(status.String(), d.tries, StateAcked)
+	case temporary(status):
+		s.again(a, d, status.String())
+	default:
+		s.log.Info("message refused", "command", d.command, "status", status)
+		d.settled(status.String(), d.tries, StateRefused)
+	}
+}
+
+// again puts a delivery back into its queue, to be sent after a back-off, while it
+// has tries left.
+func (s *SMSC) again(a *account, d *delivery, why string) {
+	if d.tries >= s.cfg.MaxTries {
+		s.log.Info("message expired", "command", d.command, "tries", d.tries, "last", why)
+		d.settled(why, d.tries, StateExpired)
+		return
+	}
+	d.settled(why, d.tries, StateWaiting)
+	a.queue.put(d, time.Now().Add(s.backoff(d.tries)))
+}
+
+// backoff is RetryMin doubled for every try behind the first, at most RetryMax,
+// give or take a fifth, so that messages that failed together do not come together.
+func (s *SMSC) backoff(tries int) time.Duration {
+	wait := s.cfg.RetryMin
+	for ; tries > 1 && wait < s.cfg.RetryMax; tries-- {
+		wait *= 2
+	}
+	wait = min(wait, s.cfg.RetryMax)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return wait*4/5 + time.Duration(s.rng.Int64N(int64(wait)*2/5+1))
+}
