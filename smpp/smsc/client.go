@@ -1,0 +1,157 @@
+package smsc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds what a Client reads of an answer.
+const maxAnswer = 64 << 20
+
+// Client steers a simulator through its management port. Every call ends with its
+// ctx; what the simulator refuses comes back as its own words.
+type Client struct {
+	BaseURL string       // "http://127.0.0.1:8080"
+	HTTP    *http.Client // http.DefaultClient if nil
+}
+
+// SendMO sends a phone's message and waits for what becomes of its parts, at most
+// mo.Wait. A result that is not Done goes on; MO asks again.
+func (c *Client) SendMO(ctx context.Context, mo MO) (MOResult, error) {
+	var r MOResult
+	err := c.call(ctx, http.MethodPost, "/mo", mo, &r)
+	return r, err
+}
+
+// MO says what became of a message so far.
+func (c *Client) MO(ctx context.Context, id string) (MOResult, error) {
+	var r MOResult
+	err := c.call(ctx, http.MethodGet, "/mo/"+url.PathEscape(id), nil, &r)
+	return r, err
+}
+
+// Redeliver sends the same PDUs again and waits as SendMO does, at most 30 s.
+func (c *Client) Redeliver(ctx context.Context, id string) (MOResult, error) {
+	var r MOResult
+	err := c.call(ctx, http.MethodPost, "/redeliver", redeliverBody{ID: id}, &r)
+	return r, err
+}
+
+// Inbox returns a phone's messages behind number after, at most 100; where there are
+// none it waits for one, at most wait (and no longer than a minute).
+func (c *Client) Inbox(ctx context.Context, msisdn string, after uint64, wait time.Duration) ([]InboxMessage, error) {
+	var r inboxBody
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {wait.String()}}
+	err := c.call(ctx, http.MethodGet, phonePath(msisdn)+"/inbox?"+query.Encode(), nil, &r)
+	return r.Messages, err
+}
+
+// Phones returns at most 1,000 phones behind the number after, in order.
+func (c *Client) Phones(ctx context.Context, after string) ([]Phone, error) {
+	var r phonesBody
+	err := c.call(ctx, http.MethodGet, "/phones?"+url.Values{"after": {after}}.Encode(), nil, &r)
+	return r.Phones, err
+}
+
+// SetIMSI gives a phone another SIM, or adds the phone.
+func (c *Client) SetIMSI(ctx context.Context, msisdn, imsi string) error {
+	return c.call(ctx, http.MethodPut, phonePath(msisdn), simBody{imsi}, nil)
+}
+
+// SwitchOn tells the bound receivers by alert_notification that a phone is there,
+// and returns how many were told.
+func (c *Client) SwitchOn(ctx context.Context, msisdn string) (int, error) {
+	var r alertedBody
+	err := c.call(ctx, http.MethodPost, phonePath(msisdn)+"/on", nil, &r)
+	return r.Alerted, err
+}
+
+// Faults returns what is left of the faults.
+func (c *Client) Faults(ctx context.Context) (Faults, error) {
+	var f Faults
+	err := c.call(ctx, http.MethodGet, "/faults", nil, &f)
+	return f, err
+}
+
+// SetFaults replaces all faults.
+func (c *Client) SetFaults(ctx context.Context, f Faults) error {
+	return c.call(ctx, http.MethodPut, "/faults", f, nil)
+}
+
+// Drop cuts every connection and returns how many there were.
+func (c *Client) Drop(ctx context.Context) (int, error) {
+	var r droppedBody
+	err := c.call(ctx, http.MethodPost, "/drop", nil, &r)
+	return r.Dropped, err
+}
+
+// Raw sends any bytes on the first bound receiver's connection.
+func (c *Client) Raw(ctx context.Context, b []byte) error {
+	return c.call(ctx, http.MethodPost, "/raw", rawBody{b}, nil)
+}
+
+// Binds returns the bound connections.
+func (c *Client) Binds(ctx context.Context) ([]Bind, error) {
+	var r bindsBody
+	err := c.call(ctx, http.MethodGet, "/binds", nil, &r)
+	return r.Binds, err
+}
+
+// Health says that the simulator is there, and how full its queues are.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	var h Health
+	err := c.call(ctx, http.MethodGet, "/healthz", nil, &h)
+	return h, err
+}
+
+func phonePath(msisdn string) string { return "/phones/" + url.PathEscape(msisdn) }
+
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	var b []byte
+	if body != nil {
+		var err error
+		if b, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.BaseURL, "/")+path, bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	h := c.HTTP
+	if h == nil {
+		h = http.DefaultClient
+	}
+	resp, err := h.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		var f failureBody
+		if json.Unmarshal(answer, &f) == nil && f.Error != "" {
+			return errors.New("simulator: " + f.Error)
+		}
+		return fmt.Errorf("simulator: HTTP status %s", resp.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, into)
+}
