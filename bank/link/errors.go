@@ -54,6 +54,9 @@ type Error struct {
 	Code Code
 	// Detail is for the operator's log; it is not sent.
 	Detail string
+	// FromPeer says that the other end answered so, rather than that this end
+	// found it.
+	FromPeer bool
 	// Authenticated says that the bank said so and nobody on the way: the
 	// Error message carried a valid tag under the static key. Errors that an
 	// end found by itself are authenticated too.
@@ -113,7 +116,7 @@ func checkError(request, msg []byte, sk secret.Value) error {
 	if len(msg) != headerLen+1+tagLen {
 		return &Error{Code: Malformed, Detail: "error answer of a wrong size"}
 	}
-	e := &Error{Code: Code(msg[headerLen])}
+	e := &Error{Code: Code(msg[headerLen]), FromPeer: true}
 	_, err = open(errorKey(sk, request), msg[headerLen+1:], msg[:headerLen+1])
 	e.Authenticated = err == nil
 	return e
