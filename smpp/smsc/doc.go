@@ -23,6 +23,26 @@
 // message whose acknowledgement was lost comes again, with the same contents and
 // another sequence number, on whichever connection is there.
 //
+// # Management port
+//
+// JSON over HTTP; Client is its Go form. Errors are {"error": "..."} with status 400
+// (what is wrong, by key), 404, 409 or 503. Keys that nobody knows are refused.
+//
+//	POST /mo {"from":"263771000001","to":"7001","text":"BAL"}     a phone sends a message: type MO
+//	         {"id":"mo-1","done":true,"parts":[{"part":1,"status":"ESME_ROK","state":"acked","tries":1}]}
+//	         status 202 while it is not done within the request's "wait"
+//	GET  /mo/mo-1                                                  the same answer, as of now
+//	POST /redeliver {"id":"mo-1"}                                  the same PDUs again; answers as POST /mo
+//	GET  /phones?after=263771000001                                {"phones":[{"msisdn":"...","imsi":"..."}]}, at most 1000
+//	PUT  /phones/263771000001 {"imsi":"648011000000002"}           another SIM, or a new phone
+//	POST /phones/263771000001/on {"esme":"7001"}                   alert_notification to the receivers; body optional: {"alerted":1}
+//	GET  /phones/263771000001/inbox?after=0&wait=10s               {"messages":[{"n":1,"from":"7001","text":"...",...}]}: type InboxMessage
+//	GET  /faults, PUT /faults {"delay":"200ms","throttle":3}       type Faults
+//	POST /drop                                                     {"dropped":1}
+//	POST /raw {"hex":"00000010..."}                                {"bytes":16}, to the first bound receiver
+//	GET  /binds                                                    {"binds":[{"system_id":"starhash","mode":"transceiver",...}]}
+//	GET  /healthz                                                  {"status":"ok","binds":1,"queued":0}
+//
 // # Misbehaviour
 //
 // PUT /faults (Faults) makes it slow, deaf, throttled or rude, POST /drop cuts

@@ -331,7 +331,10 @@ func TestReceiptFirst(t *testing.T) {
 	if !strings.HasPrefix(text(t, rec), "id:"+id+" ") {
 		t.Errorf("%q", text(t, rec))
 	}
-	r.until(func() bool { b := must(r.Binds(t.Context()))(t)[0]; return b.InFlight == 0 && b.Delivered == 1 && b.Submitted == 1 })
+	r.until(func() bool {
+		b := must(r.Binds(t.Context()))(t)[0]
+		return b.InFlight == 0 && b.Delivered == 1 && b.Submitted == 1
+	})
 }
 
 // A receipt is owed also when the submit_sm_resp was lost with its connection.

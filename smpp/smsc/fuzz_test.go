@@ -1,0 +1,67 @@
+package smsc
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"starhash/smpp"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// nobody is the other end of a connection that is not read.
+type nobody struct{}
+
+func (nobody) Read([]byte) (int, error)         { return 0, io.EOF }
+func (nobody) Write(b []byte) (int, error)      { return len(b), nil }
+func (nobody) Close() error                     { return nil }
+func (nobody) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (nobody) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (nobody) SetDeadline(time.Time) error      { return nil }
+func (nobody) SetReadDeadline(time.Time) error  { return nil }
+func (nobody) SetWriteDeadline(time.Time) error { return nil }
+
+// FuzzHandle feeds one PDU of an ESME, of any contents, to a bound and to an
+// unbound connection: it may be refused, but never brings the simulator down.
+func FuzzHandle(f *testing.F) {
+	for _, p := range []smpp.PDU{
+		{Command: smpp.EnquireLink},
+		{Command: smpp.Unbind},
+		{Command: smpp.BindTransceiver, Body: &smpp.Bind{SystemID: systemID, Password: secretOf(password)}},
+		{Command: smpp.SubmitSM, Body: mt("x")},
+		{Command: smpp.DataSM, Body: mt("x")},
+		{Command: smpp.SubmitSM, Body: &smpp.Message{ESMClass: smpp.ESMClassUDHI, RegisteredDelivery: 1, Payload: []byte("\x05\x00\x03\x01\x02\x02abc")}},
+		{Command: smpp.DeliverSMResp, Body: new(smpp.MessageResp)},
+		{Command: smpp.GenericNack},
+	} {
+		p.Sequence = 1
+		frame, err := smpp.Append(nil, p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(frame[4:], true)
+		f.Add(frame[4:], false)
+	}
+	s := New(Config{Password: secretOf(password)}, discard())
+	f.Fuzz(func(t *testing.T, b []byte, bound bool) {
+		c := newConn(s, nobody{})
+		if bound {
+			c.account, c.bind = s.accounts[0], smpp.BindTransceiver
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // nothing is pumped
+		c.handle(ctx, append(binary.BigEndian.AppendUint32(nil, uint32(len(b)+4)), b...))
+		c.close("end")
+		c.group.Wait()
+		for len(c.out) > 0 { // what is answered is a PDU
+			if p, err := smpp.Decode((<-c.out).frame); err != nil {
+				t.Errorf("%v: %v", p.Command, err)
+			}
+		}
+	})
+}
