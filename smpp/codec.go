@@ -158,7 +158,7 @@ var fieldLimits = map[pdufield.Name]struct {
 	status Status
 }{
 	pdufield.SystemID:             {15, StatusInvSysID},
-	pdufield.Password:             {8, StatusInvPaswd},
+	pdufield.Password:             {64, StatusInvPaswd}, // 8 in §5.2.2; SMSCs in the field allow more
 	pdufield.SystemType:           {12, StatusInvSysTyp},
 	pdufield.AddressRange:         {40, StatusInvParLen},
 	pdufield.ServiceType:          {5, StatusInvSerTyp},
@@ -201,6 +201,9 @@ func Decode(frame []byte) (PDU, error) {
 	d := decoder{command: p.Command, rest: bytes.NewBuffer(frame[HeaderLen:])}
 	p.Body = d.body()
 	if d.err != nil {
+		if m, ok := p.Body.(*Message); ok {
+			m.wipe()
+		}
 		return PDU{}, &DecodeError{Command: p.Command, PeerStatus: p.Status, Sequence: p.Sequence,
 			Status: d.status, Err: d.err}
 	}

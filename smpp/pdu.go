@@ -334,7 +334,7 @@ func (*AlertNotification) body() {}
 func (*Outbind) body()           {}
 
 // Bind is the body of bind_transmitter, bind_receiver and bind_transceiver:
-// §4.1. SystemID is at most 15 characters, Password 8, SystemType 12 and the
+// §4.1. SystemID is at most 15 characters, Password 8 (64 here), SystemType 12 and the
 // address range 40.
 type Bind struct {
 	SystemID         string
@@ -392,6 +392,14 @@ func (m Message) Format(f fmt.State, _ rune) {
 
 // String implements fmt.Stringer with the restraint of Format.
 func (m Message) String() string { return fmt.Sprintf("%v", m) }
+
+// wipe zeroes what a subscriber may have typed.
+func (m *Message) wipe() {
+	clear(m.Payload)
+	for _, t := range m.TLVs {
+		clear(t.Value)
+	}
+}
 
 // Format prints the parameter's tag and length; its value may be anything.
 func (t TLV) Format(f fmt.State, _ rune) {

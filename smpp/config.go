@@ -1,0 +1,140 @@
+package smpp
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"starhash/configs"
+	"starhash/configs/secret"
+)
+
+// Mode says which sessions a bind opens: SMPP 3.4 §2.2.
+type Mode string
+
+const (
+	Transceiver Mode = "transceiver"
+	Transmitter Mode = "transmitter" // submits only
+	Receiver    Mode = "receiver"    // takes messages only
+	Pair        Mode = "pair"        // a transmitter and a receiver session
+)
+
+// BindConfig is one bind to one SMSC.
+type BindConfig struct {
+	Name         string       `mapstructure:"name"`          // in logs and to the Handler
+	Address      string       `mapstructure:"address"`       // host:port of the SMSC
+	SystemID     string       `mapstructure:"system_id"`     // at most 15 characters
+	Password     secret.Value `mapstructure:"password"`      // at most 64 octets; SMPP 3.4 itself allows 8
+	PasswordFile string       `mapstructure:"password_file"` // instead of Password; the role reads it into Password
+	SystemType   string       `mapstructure:"system_type"`   // at most 12 characters
+	Bind         Mode         `mapstructure:"bind"`          // transceiver
+	Dialect      string       `mapstructure:"dialect"`       // USSD dialect; this package does not look at it
+
+	// Window is how many submit_sm wait for their answer at a time (100);
+	// Submit blocks when it is full.
+	Window int `mapstructure:"window"`
+	// InboundQueue is how many messages a session has taken and not yet
+	// acknowledged (1000); the next one gets ESME_RTHROTTLED.
+	InboundQueue int `mapstructure:"inbound_queue"`
+
+	AddressRange string `mapstructure:"address_range"` // of the bind, at most 40 characters; mostly empty
+	SourceTON    byte   `mapstructure:"source_ton"`    // of submitted messages whose Source has TON and NPI 0
+	SourceNPI    byte   `mapstructure:"source_npi"`
+
+	EnquireLink     time.Duration `mapstructure:"enquire_link"`     // silence after which we ask whether the SMSC is there (30s)
+	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for every answer but the bind's; also the limit of a drain (10s)
+	BindTimeout     time.Duration `mapstructure:"bind_timeout"`     // for connecting, and again for binding (10s)
+	WriteTimeout    time.Duration `mapstructure:"write_timeout"`    // for a peer that does not read (10s)
+	ReconnectMin    time.Duration `mapstructure:"reconnect_min"`    // first pause before connecting again (500ms)
+	ReconnectMax    time.Duration `mapstructure:"reconnect_max"`    // longest pause (30s)
+
+	MaxPDU          int    `mapstructure:"max_pdu"`          // octets of the longest PDU we read (73728)
+	IMSITLV         uint16 `mapstructure:"imsi_tlv"`         // vendor TLV in which the SMSC sends the IMSI; 0: none
+	RequestReceipts bool   `mapstructure:"request_receipts"` // ask for a delivery receipt of every submitted message
+}
+
+// SetDefaults fills in what is zero.
+func (c *BindConfig) SetDefaults() {
+	setDefault(&c.Bind, Transceiver)
+	setDefault(&c.Dialect, "plain")
+	setDefault(&c.Window, 100)
+	setDefault(&c.InboundQueue, 1000)
+	setDefault(&c.EnquireLink, 30*time.Second)
+	setDefault(&c.ResponseTimeout, 10*time.Second)
+	setDefault(&c.BindTimeout, 10*time.Second)
+	setDefault(&c.WriteTimeout, 10*time.Second)
+	setDefault(&c.ReconnectMin, 500*time.Millisecond)
+	setDefault(&c.ReconnectMax, 30*time.Second)
+	setDefault(&c.MaxPDU, DefaultMaxPDU)
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Validate says what is wrong with the configuration, keys relative to it.
+func (c *BindConfig) Validate() []configs.Problem {
+	var ps []configs.Problem
+	bad := func(key, message, want string) {
+		ps = append(ps, configs.Problem{Key: key, Message: message, Want: want})
+	}
+	if c.Name == "" {
+		bad("name", "is missing", "a short name for logs, smsc-1 say")
+	}
+	if _, port, err := net.SplitHostPort(c.Address); err != nil || port == "" {
+		bad("address", fmt.Sprintf("%q is not an address", c.Address), "host:port, 127.0.0.1:2775 say")
+	}
+	text := func(key, s string, limit int) {
+		for i := range len(s) {
+			if s[i] < ' ' || s[i] > '~' {
+				bad(key, "holds a character that is not printable ASCII", "")
+				return
+			}
+		}
+		if len(s) > limit {
+			bad(key, fmt.Sprintf("has %d characters", len(s)), fmt.Sprintf("at most %d", limit))
+		}
+	}
+	if c.SystemID == "" {
+		bad("system_id", "is missing", "the name that the SMSC knows us by")
+	}
+	text("system_id", c.SystemID, 15)
+	text("system_type", c.SystemType, 12)
+	text("address_range", c.AddressRange, 40)
+	if !c.Password.Empty() && c.PasswordFile != "" {
+		bad("password_file", "is given together with password", "one of the two")
+	}
+	if c.Password.Len() > 64 {
+		bad("password", "is too long", "at most 64 octets (8 in SMPP 3.4)")
+	}
+	switch c.Bind {
+	case Transceiver, Transmitter, Receiver, Pair:
+	default:
+		bad("bind", fmt.Sprintf("is %q", string(c.Bind)), "transceiver, transmitter, receiver or pair")
+	}
+	number := func(key string, n, low, high int) {
+		if n < low || n > high {
+			bad(key, fmt.Sprintf("is %d", n), fmt.Sprintf("%d to %d", low, high))
+		}
+	}
+	number("window", c.Window, 1, 10_000)
+	number("inbound_queue", c.InboundQueue, 1, 100_000)
+	number("source_ton", int(c.SourceTON), 0, 6)
+	number("source_npi", int(c.SourceNPI), 0, 18)
+	number("max_pdu", c.MaxPDU, 4096, 16<<20)
+	span := func(key string, d, low, high time.Duration) {
+		if d < low || d > high {
+			bad(key, fmt.Sprintf("is %s", d), fmt.Sprintf("%s to %s", low, high))
+		}
+	}
+	span("enquire_link", c.EnquireLink, time.Second, time.Hour)
+	span("response_timeout", c.ResponseTimeout, 100*time.Millisecond, 5*time.Minute)
+	span("bind_timeout", c.BindTimeout, 100*time.Millisecond, 5*time.Minute)
+	span("write_timeout", c.WriteTimeout, 100*time.Millisecond, 5*time.Minute)
+	span("reconnect_min", c.ReconnectMin, 10*time.Millisecond, time.Minute)
+	span("reconnect_max", c.ReconnectMax, c.ReconnectMin, time.Hour)
+	return ps
+}
