@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"database/sql"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -116,10 +117,25 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	w.write("bank.pem", p.bank.cert)
 	w.write("bank.key", p.bank.key)
 	w.start(change)
-	if got, err := w.Accounts().Import(t.Context(), strings.NewReader(people)); err != nil || got.Created != 4 {
-		t.Fatalf("import: %+v, %v", got, err)
-	}
+	w.importPeople()
 	return w
+}
+
+func (w *world) importPeople() {
+	w.t.Helper()
+	if got, err := w.Accounts().Import(w.t.Context(), strings.NewReader(people)); err != nil || got.Created != 4 {
+		w.t.Fatalf("import: %+v, %v", got, err)
+	}
+}
+
+// rawDatabase opens a file without the store's checks.
+func rawDatabase(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 func (w *world) write(name string, content []byte) {

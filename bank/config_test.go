@@ -1,0 +1,90 @@
+package bank
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestValidate(t *testing.T) {
+	good := func() Config {
+		var c Config
+		c.SetDefaults()
+		c.TLS = TLS{"a", "b", "c"}
+		c.PINKeyFile, c.PINVerifyKeyFile = "d", "e"
+		c.Operators = []Operator{{Name: "op1", StaticKeys: []StaticKey{{ID: "sk1", File: "f"}, {ID: "sk2", File: "g"}}}}
+		return c
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Config)
+		want   []string // keys
+	}{
+		{"good", func(*Config) {}, nil},
+		{"in memory", func(c *Config) { c.Database = ":memory:" }, nil},
+		{"empty", func(c *Config) { *c = Config{} }, []string{"listen", "tls.cert_file", "tls.key_file", "tls.client_ca_file",
+			"pin_key_file", "pin_verify_key_file", "database", "currency", "pin_tries", "operators"}},
+		{"addresses", func(c *Config) { c.Listen, c.Admin.Listen = "8443", "x" }, []string{"listen", "admin.listen"}},
+		{"amounts", func(c *Config) { c.Fee, c.Limits.Single, c.Limits.Daily = -1, -1, 1<<60 }, []string{"fee", "limits.single", "limits.daily"}},
+		{"URI", func(c *Config) { c.Database = "file:x?mode=ro" }, []string{"database"}},
+		{"currency", func(c *Config) { c.Currency = "usd" }, []string{"currency"}},
+		{"tries", func(c *Config) { c.PINTries = 256 }, []string{"pin_tries"}},
+		{"operator", func(c *Config) {
+			c.Operators = append(c.Operators, Operator{Name: "op1"}, Operator{Name: "operator-1"})
+		},
+			[]string{"operators[1].name", "operators[1].static_keys", "operators[2].name", "operators[2].static_keys"}},
+		{"static keys", func(c *Config) {
+			c.Operators[0].StaticKeys = []StaticKey{{ID: "k", File: "f"}, {ID: "k", File: "f"}, {ID: "", File: ""}}
+		},
+			[]string{"operators[0].static_keys[1].id", "operators[0].static_keys[2].id", "operators[0].static_keys[2].file"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := good()
+			tc.change(&c)
+			var got []string
+			for _, p := range c.Validate() {
+				got = append(got, p.Key)
+			}
+			slices.Sort(got)
+			slices.Sort(tc.want)
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("problems with %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// New says which file is wrong, and keeps keys out of what it says.
+func TestNewSaysWhatIsWrong(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Close()
+	w.write("bad", []byte("0123456789abcdef"))
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"static key":      {func(c *Config) { c.Operators[0].StaticKeys[0].File = w.path("bad") }, "static key sk1"},
+		"no static key":   {func(c *Config) { c.Operators[0].StaticKeys[0].File = w.path("none") }, "static key sk1"},
+		"PIN key":         {func(c *Config) { c.PINKeyFile = w.path("bad") }, "PIN key"},
+		"PIN verify key":  {func(c *Config) { c.PINVerifyKeyFile = w.path("bad") }, "PIN verification key"},
+		"certificate":     {func(c *Config) { c.TLS.CertFile = w.path("bad") }, "TLS certificate"},
+		"authority":       {func(c *Config) { c.TLS.ClientCAFile = w.path("bad") }, "holds no certificate"},
+		"database folder": {func(c *Config) { c.Database = w.dir }, "database"},
+	} {
+		cfg := w.config()
+		tc.change(&cfg)
+		b, err := New(cfg, quiet)
+		if err == nil {
+			b.Close()
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "0123456789abcdef") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(w.path("none")); err == nil {
+		t.Error("New made a key file")
+	}
+}
