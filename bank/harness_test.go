@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"database/sql"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -24,6 +25,14 @@ import (
 	"starhash/bank/link"
 	"starhash/configs/secret"
 )
+
+// TestMain lowers rapid's 100 histories a property: each opens a database.
+// -rapid.checks=1000 is for a long look.
+func TestMain(m *testing.M) {
+	flag.Set("rapid.checks", "30")
+	flag.Parse()
+	os.Exit(m.Run())
+}
 
 // Three customers, and what they have.
 const (

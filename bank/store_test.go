@@ -7,14 +7,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"starhash/bank/ledger"
+	"starhash/bank/link"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -377,6 +382,83 @@ func BenchmarkTransferWrite(b *testing.B) {
 			ref := fmt.Sprint(n)
 			mu.Unlock()
 			if err := s.write(b.Context(), func(tx ledger.Tx) error { return ledger.Post(tx, move(ref, a, opening, 1)) }); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// No statement of the writer's scans a table: no cost grows with the history.
+func TestNoStatementScans(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Fee = 1; c.Limits.Daily = 5000 })
+	g := w.gateway()
+	q := g.transfer(tendai, rudo, 5)
+	g.want(q, link.Done)
+	g.want(q, link.Done)
+	g.want(g.inquiry(tendai, q.ID), link.Done)
+	g.want(g.request(link.KindMini, tendai, "1357"), link.Done)
+	g.want(g.request(link.KindBalance, tendai, "0000"), link.WrongPIN)
+	g.want(g.pinChange(tendai, "1357", "2580"), link.Done)
+	var queries []string
+	err := w.store.write(t.Context(), func(tx ledger.Tx) error {
+		if _, err := lastBoot(tx, "op1", 7); err != nil {
+			return err
+		}
+		queries = slices.Collect(maps.Keys(tx.(*writeConn).stmts))
+		return nil
+	})
+	if err != nil || len(queries) < 20 {
+		t.Fatalf("%d statements, %v", len(queries), err)
+	}
+	explained := 0
+	for _, q := range queries {
+		rows, err := w.store.db.Query("EXPLAIN QUERY PLAN "+q, make([]any, strings.Count(q, "?"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			explained++
+			if strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" {
+				t.Errorf("%s: %s", q, detail)
+			}
+		}
+		rows.Close()
+	}
+	if explained < 10 {
+		t.Errorf("%d plans only", explained)
+	}
+}
+
+// BenchmarkTransact is a whole transfer at the bank's handler: decryption, PIN,
+// ledger, stored reply, commit. Serials are opened ahead, a thousand a message.
+func BenchmarkTransact(b *testing.B) {
+	w := newWorld(b, nil)
+	if _, err := w.Accounts().Import(b.Context(), strings.NewReader(AccountColumns+"\n263770000001,648010000000009,Rich,1357,9999999999.00,USD\n")); err != nil {
+		b.Fatal(err)
+	}
+	rich := link.Identity{MSISDN: "263770000001", IMSI: "648010000000009", Source: link.SourceRegistry}
+	g := w.gateway()
+	var msgs [][]byte
+	for len(msgs) < b.N {
+		w.clock.add(time.Second)
+		g.join()
+		for _, o := range g.tryOpen(slices.Repeat([]link.Identity{rich}, 1000)...) {
+			q := &link.Request{Identity: rich, ID: g.numbers.TxID(), Kind: link.KindTransfer, Amount: 1, Currency: "USD", Payee: rudo}
+			q.PIN = g.pin("1357", rich.MSISDN, q.ID, link.PINCurrent)
+			msgs = append(msgs, o.Keys.SealRequest(q))
+		}
+	}
+	var next atomic.Int64
+	b.SetParallelism(32)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := w.transact(b.Context(), msgs[next.Add(1)-1]); err != nil {
 				b.Error(err)
 			}
 		}
