@@ -105,7 +105,7 @@ func (b *Bank) Node(msg []byte) (Operator, uint16, error) {
 		return "", 0, malformed("epoch request of %d bytes", len(msg))
 	}
 	ad := msg[:headerLen+epochNonceLen]
-	plain, err := open(derive(sk, ad[headerLen:], "starhash/1 epoch request"), msg[len(ad):], ad)
+	plain, err := openOnce(derive(sk, ad[headerLen:], "starhash/1 epoch request"), msg[len(ad):], ad)
 	if err != nil {
 		return "", 0, err
 	}
@@ -130,12 +130,13 @@ func (b *Bank) Epoch(msg []byte, lastBoot uint32) ([]byte, error) {
 	}
 	h.Type = TypeEpochReply
 	rand.Read(h.Epoch[:])
+	rand.Read(h.Serial[:]) // no serial here: what makes the answer's key its own
 	reply := h.append(nil)
 	plain := append([]byte(nil), private.PublicKey().Bytes()...)
 	plain = binary.BigEndian.AppendUint32(plain, uint32(EpochLife/time.Second))
 	plain = binary.BigEndian.AppendUint32(plain, EpochKeys)
 	plain = binary.BigEndian.AppendUint32(plain, lastBoot)
-	reply = seal(epochReplyKey(sk, msg), reply, pad(plain), reply)
+	reply = sealOnce(answerKey(sk, labelEpochReply, msg, reply), reply, pad(plain), reply)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -216,7 +217,7 @@ func (b *Bank) Join(msg []byte) ([]byte, error) {
 	export := secret.New(x)
 	defer export.Wipe()
 	es := epochSecret(export, sk, e.request, e.reply, ad)
-	if _, err := open(derive(es, nil, "starhash/1 join"), msg[len(ad):], ad); err != nil {
+	if _, err := openOnce(derive(es, nil, "starhash/1 join"), msg[len(ad):], ad); err != nil {
 		return nil, err
 	}
 	e.es, e.private, e.join = es, nil, append([]byte(nil), msg...)
@@ -226,7 +227,7 @@ func (b *Bank) Join(msg []byte) ([]byte, error) {
 func joined(h Header, e *bankEpoch) []byte {
 	h.Type = TypeJoined
 	head := h.append(nil)
-	return seal(joinedKey(e.es, e.join), head, nil, head)
+	return sealOnce(answerKey(e.es, labelJoined, e.join, head), head, nil, head)
 }
 
 // OpenBatch is an Open message that has been decrypted.
@@ -265,7 +266,7 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 		return nil, err
 	}
 	body := msg[:len(msg)-tagLen]
-	if _, err := open(openKey(es, body), msg[len(body):], body); err != nil {
+	if _, err := openOnce(openKey(es, body), msg[len(body):], body); err != nil {
 		return nil, err
 	}
 	r := &reader{b: body[headerLen:]}
@@ -303,9 +304,7 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 
 func openInitial(sk secret.Value, h Header, s Serial, sealed []byte) Opening {
 	h.Serial = s
-	key := initialKey(sk, s)
-	defer key.Wipe()
-	plain, err := open(key, sealed, h.append(nil))
+	plain, err := openOnce(initialKey(sk, h), sealed, h.append(nil))
 	if err != nil {
 		return Opening{Serial: s, Err: err}
 	}
@@ -347,8 +346,9 @@ func (b *Bank) Finish(batch *OpenBatch, results []OpenResult) ([]byte, error) {
 	}
 	b.mu.Unlock()
 	h.Type = TypeOpened
+	rand.Read(h.Serial[:]) // no serial here: what makes the answer's key its own
 	head := h.append(nil)
-	return seal(openedKey(batch.es, batch.message), head, pad(plain), head), nil
+	return sealOnce(answerKey(batch.es, labelOpened, batch.message, head), head, pad(plain), head), nil
 }
 
 // Exchange is a Transact message that has been decrypted.

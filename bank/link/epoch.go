@@ -73,7 +73,6 @@ func (g *Gateway) expect(t Type, request, answer []byte) (Header, []byte, error)
 type Hello struct {
 	g       *Gateway
 	Message []byte // EpochRequest, to be sent
-	reply   []byte
 	join    []byte
 	header  Header
 	es      secret.Value
@@ -88,9 +87,7 @@ func (g *Gateway) Hello() *Hello {
 	nonce := make([]byte, epochNonceLen)
 	rand.Read(nonce)
 	msg := append(h.append(nil), nonce...)
-	key := derive(g.StaticKey, nonce, "starhash/1 epoch request")
-	defer key.Wipe()
-	msg = seal(key, msg, binary.BigEndian.AppendUint16(nil, g.Node), msg)
+	msg = sealOnce(derive(g.StaticKey, nonce, "starhash/1 epoch request"), msg, binary.BigEndian.AppendUint16(nil, g.Node), msg)
 	return &Hello{g: g, Message: msg}
 }
 
@@ -100,9 +97,8 @@ func (e *Hello) Join(reply []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := epochReplyKey(e.g.StaticKey, e.Message)
-	defer key.Wipe()
-	plain, err := open(key, body, reply[:headerLen])
+	head := reply[:headerLen]
+	plain, err := openOnce(answerKey(e.g.StaticKey, labelEpochReply, e.Message, head), body, head)
 	if err != nil {
 		return nil, err
 	}
@@ -126,13 +122,13 @@ func (e *Hello) Join(reply []byte) ([]byte, error) {
 	if err != nil {
 		return nil, malformed("epoch key: %v", err)
 	}
-	h.Type = TypeJoin
+	h.Type, h.Serial = TypeJoin, Serial{}
 	msg := append(h.append(nil), enc...)
 	x := secret.New(export)
 	defer x.Wipe()
 	e.es = epochSecret(x, e.g.StaticKey, e.Message, reply, msg)
-	e.header, e.reply = h, reply
-	e.join = seal(derive(e.es, nil, "starhash/1 join"), msg, nil, msg)
+	e.header = h
+	e.join = sealOnce(derive(e.es, nil, "starhash/1 join"), msg, nil, msg)
 	return e.join, nil
 }
 
@@ -145,20 +141,11 @@ func (e *Hello) Finish(joined []byte) (*Epoch, error) {
 	if h.Epoch != e.header.Epoch {
 		return nil, malformed("joined another epoch")
 	}
-	if _, err := open(joinedKey(e.es, e.join), body, joined[:headerLen]); err != nil {
+	head := joined[:headerLen]
+	if _, err := openOnce(answerKey(e.es, labelJoined, e.join, head), body, head); err != nil {
 		return nil, err
 	}
 	return &Epoch{g: e.g, ID: h.Epoch, Life: e.life, Keys: e.keys, LastBoot: e.boot, es: e.es}, nil
-}
-
-func epochReplyKey(sk secret.Value, request []byte) secret.Value {
-	sum := sha256.Sum256(request)
-	return derive(sk, sum[:], "starhash/1 epoch reply")
-}
-
-func joinedKey(es secret.Value, join []byte) secret.Value {
-	sum := sha256.Sum256(join)
-	return derive(es, sum[:], "starhash/1 joined")
 }
 
 // Epoch is a joined epoch at the gateway.
@@ -189,7 +176,8 @@ type Batch struct {
 }
 
 // Open encrypts the initial authentication information of 1 to MaxBatch serials
-// under the static key.
+// under the static key. A serial goes into one Open of an epoch; one whose
+// answer was lost is given up, and a new one opened.
 func (e *Epoch) Open(openings []Opening) (*Batch, error) {
 	if len(openings) == 0 || len(openings) > MaxBatch {
 		return nil, malformed("%d openings, want 1 to %d", len(openings), MaxBatch)
@@ -200,24 +188,17 @@ func (e *Epoch) Open(openings []Opening) (*Batch, error) {
 	msg = binary.BigEndian.AppendUint16(msg, uint16(len(openings)))
 	for _, o := range openings {
 		h.Serial = o.Serial
-		key := initialKey(e.g.StaticKey, o.Serial)
 		msg = append(msg, o.Serial[:]...)
-		msg = appendBlob(msg, seal(key, nil, o.encode(), h.append(nil)))
-		key.Wipe()
+		msg = appendBlob(msg, sealOnce(initialKey(e.g.StaticKey, h), nil, o.encode(), h.append(nil)))
 	}
-	msg = seal(openKey(e.es, msg), msg, nil, msg)
+	msg = sealOnce(openKey(e.es, msg), msg, nil, msg)
 	return &Batch{e: e, Openings: openings, Message: msg}, nil
 }
 
-// openKey is of one batch: no two batches share a body, for no two share a serial.
+// openKey is of one batch: it seals nothing but the body that it is made of.
 func openKey(es secret.Value, body []byte) secret.Value {
 	sum := sha256.Sum256(body)
 	return derive(es, sum[:], "starhash/1 open")
-}
-
-func openedKey(es secret.Value, open []byte) secret.Value {
-	sum := sha256.Sum256(open)
-	return derive(es, sum[:], "starhash/1 opened")
 }
 
 // OpenedSerial is the bank's answer to one opening, with the dynamic keys if it
@@ -238,7 +219,8 @@ func (b *Batch) Finish(opened []byte) ([]OpenedSerial, error) {
 	if h.Epoch != b.e.ID {
 		return nil, malformed("opened in another epoch")
 	}
-	plain, err := open(openedKey(b.e.es, b.Message), body, opened[:headerLen])
+	head := opened[:headerLen]
+	plain, err := openOnce(answerKey(b.e.es, labelOpened, b.Message, head), body, head)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package link
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -89,7 +88,7 @@ func refuse(c Code, format string, args ...any) *Error {
 func malformed(format string, args ...any) *Error { return refuse(Malformed, format, args...) }
 
 // errorMessage is header ‖ code ‖ tag; the tag seals nothing under a key made
-// of SK and the request's hash, or is zero where the bank has no such SK.
+// of SK, the request and the answer, or is zero where the bank has no such SK.
 func errorMessage(request []byte, code Code, sk secret.Value) []byte {
 	h, err := ParseHeader(request)
 	if err != nil {
@@ -101,7 +100,7 @@ func errorMessage(request []byte, code Code, sk secret.Value) []byte {
 	if sk.Empty() {
 		return append(msg, make([]byte, tagLen)...)
 	}
-	return seal(errorKey(sk, request), msg, nil, msg)
+	return sealOnce(answerKey(sk, labelError, request, msg), msg, nil, msg)
 }
 
 // checkError returns the *Error that msg carries, or nil when msg is not one.
@@ -117,12 +116,8 @@ func checkError(request, msg []byte, sk secret.Value) error {
 		return &Error{Code: Malformed, Detail: "error answer of a wrong size"}
 	}
 	e := &Error{Code: Code(msg[headerLen]), FromPeer: true}
-	_, err = open(errorKey(sk, request), msg[headerLen+1:], msg[:headerLen+1])
+	head := msg[:headerLen+1]
+	_, err = openOnce(answerKey(sk, labelError, request, head), msg[headerLen+1:], head)
 	e.Authenticated = err == nil
 	return e
-}
-
-func errorKey(sk secret.Value, request []byte) secret.Value {
-	sum := sha256.Sum256(request)
-	return derive(sk, sum[:], "starhash/1 error")
 }

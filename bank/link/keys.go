@@ -72,7 +72,8 @@ func gcm(key secret.Value) cipher.AEAD {
 }
 
 // zeroNonce is right because every key that seal and open get encrypts exactly
-// one message; a nonce would say nothing new.
+// one message; a nonce would say nothing new. What a key must be derived from,
+// so that this is true even when a message comes twice, is said at each key.
 var zeroNonce [12]byte
 
 // seal appends AES-256-GCM of plain to dst.
@@ -88,9 +89,42 @@ func open(key secret.Value, sealed, ad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// initialKey protects the initial authentication information of one serial.
-func initialKey(sk secret.Value, s Serial) secret.Value {
-	return derive(sk, s[:], "starhash/1 initial")
+// sealOnce and openOnce are seal and open for a key that nobody needs again.
+func sealOnce(key secret.Value, dst, plain, ad []byte) []byte {
+	defer key.Wipe()
+	return seal(key, dst, plain, ad)
+}
+
+func openOnce(key secret.Value, sealed, ad []byte) ([]byte, error) {
+	defer key.Wipe()
+	return open(key, sealed, ad)
+}
+
+// answerKey seals one answer to one request. The same request may be answered
+// twice, and differently (a repeated Open, an error that was Busy before), so
+// the beginning of the answer goes in too: it holds what tells answers apart,
+// the bank's random bytes or the error code. request comes first and head has
+// one length for each label, so that the two cannot run into each other.
+func answerKey(ikm secret.Value, label string, request, head []byte) secret.Value {
+	h := sha256.New()
+	h.Write(request)
+	h.Write(head)
+	return derive(ikm, h.Sum(nil), label)
+}
+
+// The labels of the answers.
+const (
+	labelEpochReply = "starhash/1 epoch reply" // under SK
+	labelJoined     = "starhash/1 joined"      // under ES
+	labelOpened     = "starhash/1 opened"      // under ES
+	labelError      = "starhash/1 error"       // under SK
+)
+
+// initialKey protects the initial authentication information of one serial. h
+// names the epoch as well as the serial, so that a gateway that opens a serial
+// again in another epoch does not use a key twice.
+func initialKey(sk secret.Value, h Header) secret.Value {
+	return derive(sk, h.append(nil), "starhash/1 initial")
 }
 
 // DynamicKeys are the two keys of one opened serial. They seal one request and

@@ -55,7 +55,11 @@ func WriteCertificates(dir, operator string, hosts []string) error {
 		}
 	}
 	gateway := &x509.Certificate{Subject: pkix.Name{CommonName: operator}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	for name, c := range map[string]*x509.Certificate{"bank": bank, "gateway": gateway} {
+	for _, leaf := range []struct {
+		name string
+		*x509.Certificate
+	}{{"bank", bank}, {"gateway", gateway}} {
+		name, c := leaf.name, leaf.Certificate
 		c.SerialNumber, c.NotBefore, c.NotAfter, c.KeyUsage = serialNumber(), now, ca.NotAfter, x509.KeyUsageDigitalSignature
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
