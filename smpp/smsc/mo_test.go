@@ -85,7 +85,7 @@ func TestMOFields(t *testing.T) {
 	if m.ServiceType != "USSD" || m.DataCoding != cbs || !bytes.Equal(op, []byte{1}) || !bytes.Equal(session, []byte{0, 2}) || string(m.Payload) != "*700#" {
 		t.Errorf("%v op %x session %x", m, op, session)
 	}
-	e.write(smpp.PDU{Command: smpp.DeliverSMResp, Sequence: p.Sequence}) // of another operation: does not count
+	e.write(smpp.PDU{Command: smpp.DeliverSMResp, Status: smpp.StatusPermAppErr, Sequence: p.Sequence}) // of another operation: does not count
 	e.ack(p, smpp.StatusOK)
 	if res := s.result(); !res.OK() || res.Parts[0].Tries != 1 {
 		t.Errorf("%+v", res)
@@ -159,7 +159,7 @@ func TestMONumberAlone(t *testing.T) {
 }
 
 func TestMONoAnswer(t *testing.T) {
-	r := start(t, func(c *Config) { c.ResponseTimeout = 30 * time.Millisecond })
+	r := start(t, func(c *Config) { c.ResponseTimeout, c.Window = 30*time.Millisecond, 1 })
 	e := r.bound(smpp.BindReceiver)
 	s := r.mo(MO{Text: "x"})
 	first, _ := e.message()

@@ -258,6 +258,7 @@ func TestReceipt(t *testing.T) {
 	}{
 		{"none asked", 0, Faults{}, "", 0},
 		{"asked", 1, Faults{}, "sub:001 dlvrd:001", 2},
+		{"slow answer", 1, Faults{Delay: Duration(20 * time.Millisecond)}, "sub:001 dlvrd:001", 2},
 		{"failure", 1, Faults{ReceiptState: "UNDELIV"}, "sub:001 dlvrd:000", 5},
 		{"rejected", 1, Faults{ReceiptState: "REJECTD"}, "sub:001 dlvrd:000", 8},
 		{"failures only, none", 2, Faults{}, "", 0},
