@@ -110,13 +110,17 @@ func (in *inbound) stop() {
 
 // offer takes an arrival without waiting; false means that the queue is full.
 func (in *inbound) offer(source string, a arrival) bool {
-	shard := in.shards[maphash.String(in.seed, source)%uint64(len(in.shards))]
 	select {
-	case shard <- a:
+	case in.shards[in.shard(source)] <- a:
 		return true
 	default:
 		return false
 	}
+}
+
+// shard is the number of the worker of a source address.
+func (in *inbound) shard(source string) uint64 {
+	return maphash.String(in.seed, source) % uint64(len(in.shards))
 }
 
 func (in *inbound) handle(ctx context.Context, a arrival) {
