@@ -1,0 +1,22 @@
+package configs
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed texts/*.yaml
+var embedded embed.FS
+
+// Texts is the directory of the texts that the binary carries: one file a
+// language, named by its code.
+var Texts = sub("texts")
+
+// sub is a directory of what is embedded; the compiler has seen that it exists.
+func sub(dir string) fs.FS {
+	f, err := fs.Sub(embedded, dir)
+	if err != nil {
+		return embedded
+	}
+	return f
+}
