@@ -1,0 +1,126 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"starhash/smpp"
+)
+
+// metrics are what /metrics shows. No label holds anything of a subscriber.
+type metrics struct {
+	registry     *prometheus.Registry
+	messages     *prometheus.CounterVec
+	ack          prometheus.Histogram
+	transactions *prometheus.CounterVec
+	duration     prometheus.Histogram
+	keyWait      prometheus.Histogram
+	outbox       *prometheus.CounterVec
+	receipts     *prometheus.CounterVec
+	alarms       prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	seconds := prometheus.ExponentialBuckets(0.001, 2, 15) // 1 ms to 16 s
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mo_messages_total",
+			Help: "MO messages by the command_status of their acknowledgement."}, []string{"status"}),
+		ack: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_mo_ack_seconds",
+			Help: "From the PDU to its acknowledgement.", Buckets: seconds}),
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_transactions_total",
+			Help: "Final transactions by kind and outcome."}, []string{"kind", "outcome"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_transaction_seconds",
+			Help: "From the message to the bank's verdict.", Buckets: seconds}),
+		keyWait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_key_wait_seconds",
+			Help: "Waiting for a dynamic key that was not opened ahead.", Buckets: seconds}),
+		outbox: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mt_messages_total",
+			Help: "MT messages by purpose and what became of them."}, []string{"purpose", "result"}),
+		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_receipts_total",
+			Help: "Delivery receipts by state."}, []string{"state"}),
+		alarms: prometheus.NewCounter(prometheus.CounterOpts{Name: "starhash_alarms_total",
+			Help: "Events that a person has to look at."}),
+	}
+	m.registry.MustRegister(m.messages, m.ack, m.transactions, m.duration, m.keyWait, m.outbox, m.receipts, m.alarms)
+	return m
+}
+
+func (m *metrics) received(s smpp.Status, d time.Duration) {
+	m.messages.WithLabelValues(s.String()).Inc()
+	m.ack.Observe(d.Seconds())
+}
+
+// listenAdmin opens the port of /healthz, /readyz and /metrics, if one is set.
+func (g *Gateway) listenAdmin() (net.Listener, error) {
+	if g.cfg.Admin.Listen == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", g.cfg.Admin.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	return l, nil
+}
+
+func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", g.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
+	srv := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		g.log.Error("admin port ended", "error", err)
+	}
+}
+
+// Readiness is what /readyz shows: an empty string is well, anything else says
+// what is wrong.
+type Readiness struct {
+	Store       string            `json:"store"`
+	Persistence string            `json:"persistence"` // a warning; does not make the gateway unready
+	Bank        string            `json:"bank"`        // away: messages are still taken and answered
+	Binds       map[string]string `json:"binds"`
+}
+
+// Ready says whether the gateway can take messages: the store answers and at
+// least one bind is up.
+func (g *Gateway) Ready(ctx context.Context) (r Readiness, ready bool) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	r.Binds = map[string]string{}
+	if err := g.store.Ping(ctx); err != nil {
+		r.Store = err.Error()
+	}
+	r.Persistence = g.store.Persistence(ctx)
+	if err := g.keys.Reachable(); err != nil {
+		r.Bank = err.Error()
+	}
+	up := false
+	for _, b := range g.binds {
+		state := "not bound"
+		if b.Bound() {
+			state, up = "", true
+		}
+		r.Binds[b.Config().Name] = state
+	}
+	return r, up && r.Store == ""
+}
+
+func (g *Gateway) readyz(w http.ResponseWriter, req *http.Request) {
+	r, ready := g.Ready(req.Context())
+	w.Header().Set("Content-Type", "application/json")
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(r) // the peer left: nothing to do about it
+}

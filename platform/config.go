@@ -1,0 +1,176 @@
+package platform
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"starhash/bank/link"
+	"starhash/configs"
+	"starhash/configs/secret"
+	"starhash/smpp"
+)
+
+// Config is gateway.yaml.
+type Config struct {
+	SMPP struct {
+		Binds []smpp.BindConfig `mapstructure:"binds"`
+	} `mapstructure:"smpp"`
+	// ShortCode is the number that subscribers write to and confirmations come from.
+	ShortCode   string `mapstructure:"short_code"`
+	ServiceCode string `mapstructure:"service_code"`
+	Country     string `mapstructure:"country"`  // E.164 country code, for local numbers
+	Currency    string `mapstructure:"currency"` // ISO 4217
+	Timezone    string `mapstructure:"timezone"` // of the times in confirmations
+	Language    string `mapstructure:"language"` // for those who are not subscribers
+	Node        uint16 `mapstructure:"node"`     // differs between gateways of one operator
+	Texts       string `mapstructure:"texts_dir"`
+
+	Redis struct {
+		URL        secret.Value `mapstructure:"url"`
+		URLFile    string       `mapstructure:"url_file"`
+		Partitions int          `mapstructure:"partitions"`
+	} `mapstructure:"redis"`
+
+	Bank BankConfig `mapstructure:"bank"`
+
+	KEK struct {
+		File string `mapstructure:"file"`
+	} `mapstructure:"kek"`
+
+	Admin struct {
+		Listen string `mapstructure:"listen"`
+	} `mapstructure:"admin"`
+
+	Limits struct {
+		// DedupeWindow is how long a message is recognised when it comes again.
+		DedupeWindow time.Duration `mapstructure:"dedupe_window"`
+		// PartsWait is how long the rest of a long message is waited for.
+		PartsWait time.Duration `mapstructure:"parts_wait"`
+		// QuestionWait is how long YES is waited for.
+		QuestionWait time.Duration `mapstructure:"question_wait"`
+		// Keep is how long a final transaction's record is kept.
+		Keep time.Duration `mapstructure:"keep"`
+		// Lease is how long a journal entry may lie still at one gateway before
+		// another takes it over.
+		Lease time.Duration `mapstructure:"lease"`
+	} `mapstructure:"limits"`
+}
+
+// BankConfig is the gateway's way to the bank.
+type BankConfig struct {
+	Name      string `mapstructure:"name"` // the bank column of the registry
+	URL       string `mapstructure:"url"`
+	Operator  string `mapstructure:"operator"`
+	StaticKey struct {
+		ID   string `mapstructure:"id"`
+		File string `mapstructure:"file"`
+	} `mapstructure:"static_key"`
+	PINKey struct {
+		File string `mapstructure:"file"` // the public half
+	} `mapstructure:"pin_key"`
+	TLS struct {
+		CAFile     string `mapstructure:"ca_file"`
+		CertFile   string `mapstructure:"cert_file"`
+		KeyFile    string `mapstructure:"key_file"`
+		ServerName string `mapstructure:"server_name"`
+	} `mapstructure:"tls"`
+	// Timeout bounds one exchange.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// GiveUp is how long a transaction that never reached the bank is tried
+	// before its sender is told that nothing moved. One that reached the bank is
+	// never given up.
+	GiveUp time.Duration `mapstructure:"give_up"`
+	// PendingAfter is how long a sender waits for a verdict before being told
+	// that it is pending.
+	PendingAfter time.Duration `mapstructure:"pending_after"`
+	// Fresh is the age up to which a transaction whose serial the bank does not
+	// know is sent anew; an older one is inquired about, which voids it.
+	Fresh time.Duration `mapstructure:"fresh"`
+}
+
+// SetDefaults fills what the file leaves out.
+func (c *Config) SetDefaults() {
+	set(&c.Timezone, "UTC")
+	set(&c.Language, "en")
+	set(&c.Node, 1)
+	set(&c.Redis.Partitions, DefaultPartitions)
+	set(&c.Bank.Name, "bank")
+	set(&c.Bank.Timeout, 5*time.Second)
+	set(&c.Bank.GiveUp, 20*time.Second)
+	set(&c.Bank.PendingAfter, 15*time.Second)
+	set(&c.Bank.Fresh, 2*time.Minute)
+	set(&c.Limits.DedupeWindow, 24*time.Hour)
+	set(&c.Limits.PartsWait, 5*time.Minute)
+	set(&c.Limits.QuestionWait, 5*time.Minute)
+	set(&c.Limits.Keep, 7*24*time.Hour)
+	set(&c.Limits.Lease, 30*time.Second)
+}
+
+func set[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Validate says what is wrong with the configuration.
+func (c *Config) Validate() []configs.Problem {
+	var ps []configs.Problem
+	bad := func(ok bool, key, message, want string) {
+		if !ok {
+			ps = append(ps, configs.Problem{Key: key, Message: message, Want: want})
+		}
+	}
+	need := func(v, key, want string) { bad(v != "", key, "is missing", want) }
+
+	bad(len(c.SMPP.Binds) > 0, "smpp.binds", "is empty", "at least one bind")
+	names := map[string]bool{}
+	for i, b := range c.SMPP.Binds {
+		at := fmt.Sprintf("smpp.binds[%d].name", i)
+		bad(b.Name == "" || !names[b.Name], at, fmt.Sprintf("%q is used twice", b.Name), "a name of its own")
+		names[b.Name] = true
+	}
+	bad(digits(c.ShortCode, 3, 15), "short_code", fmt.Sprintf("is %q", c.ShortCode), `3 to 15 digits, quoted, as "7001"`)
+	bad(digits(c.Country, 1, 3), "country", fmt.Sprintf("is %q", c.Country), `an E.164 country code, quoted, as "263"`)
+	bad(len(c.Currency) == 3, "currency", fmt.Sprintf("is %q", c.Currency), "an ISO 4217 code, as USD")
+	if _, err := time.LoadLocation(c.Timezone); err != nil {
+		bad(false, "timezone", fmt.Sprintf("%q is unknown", c.Timezone), "an IANA name, as Africa/Harare")
+	}
+	bad(!c.Redis.URL.Empty() || c.Redis.URLFile != "", "redis.url", "is missing", "redis://host:6379/0, or embedded")
+	bad(c.Redis.Partitions >= 1 && c.Redis.Partitions <= maxPartitions, "redis.partitions",
+		fmt.Sprintf("is %d", c.Redis.Partitions), fmt.Sprintf("1 to %d", maxPartitions))
+	u, err := url.Parse(c.Bank.URL)
+	bad(err == nil && u.Scheme == "https" && u.Host != "", "bank.url", fmt.Sprintf("is %q", c.Bank.URL), "https://host:port")
+	for _, n := range []struct{ v, key string }{{c.Bank.Operator, "bank.operator"}, {c.Bank.StaticKey.ID, "bank.static_key.id"}} {
+		if err := link.ValidName(n.v); err != nil {
+			bad(false, n.key, err.Error(), "")
+		}
+	}
+	need(c.Bank.StaticKey.File, "bank.static_key.file", "the file made by: starhash keys static")
+	need(c.Bank.PINKey.File, "bank.pin_key.file", "the public file made by: starhash keys pin")
+	need(c.Bank.TLS.CAFile, "bank.tls.ca_file", "the CA of the bank's certificate, PEM")
+	need(c.Bank.TLS.CertFile, "bank.tls.cert_file", "the gateway's certificate, PEM")
+	need(c.Bank.TLS.KeyFile, "bank.tls.key_file", "its private key, PEM")
+	need(c.KEK.File, "kek.file", "the file made by: starhash keys kek")
+	for _, d := range []struct {
+		v        time.Duration
+		key      string
+		min, max time.Duration
+	}{
+		{c.Bank.Timeout, "bank.timeout", 100 * time.Millisecond, time.Minute},
+		{c.Bank.GiveUp, "bank.give_up", time.Second, 10 * time.Minute},
+		{c.Bank.PendingAfter, "bank.pending_after", time.Second, 10 * time.Minute},
+		{c.Bank.Fresh, "bank.fresh", time.Second, time.Hour},
+		{c.Limits.DedupeWindow, "limits.dedupe_window", time.Minute, 24 * time.Hour},
+		{c.Limits.PartsWait, "limits.parts_wait", time.Second, time.Hour},
+		{c.Limits.QuestionWait, "limits.question_wait", 10 * time.Second, time.Hour},
+		{c.Limits.Keep, "limits.keep", time.Minute, 366 * 24 * time.Hour},
+		{c.Limits.Lease, "limits.lease", time.Second, time.Hour},
+	} {
+		bad(d.v >= d.min && d.v <= d.max, d.key, "is "+d.v.String(), fmt.Sprintf("%s to %s", d.min, d.max))
+	}
+	bad(c.Bank.Name != "" && !strings.ContainsAny(c.Bank.Name, ",\n\""), "bank.name", "holds a comma, a quote or a line end", "a plain name")
+	return ps
+}

@@ -1,0 +1,510 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"starhash/bank/link"
+	"starhash/smpp"
+	"starhash/ussd"
+)
+
+// Gateway is the operator's management platform between the SMSC and the bank.
+// A message goes in at Deliver and is acknowledged when it is stored; execute.go
+// takes it from the journal to the bank; a confirmation goes out by outbox.go.
+type Gateway struct {
+	cfg     Config
+	log     *slog.Logger
+	store   *Store
+	keyring *Keyring
+	keys    *KeySource
+	texts   atomic.Pointer[Texts]
+	grammar atomic.Pointer[Grammar]
+	zone    *time.Location
+	client  *http.Client
+	binds   []*smpp.ESME
+	metrics *metrics
+
+	inHand   entries // journal and outbox entries that this process works on
+	openings sync.WaitGroup
+	prepare  chan struct{} // bounds the openings made ahead of need
+}
+
+// mo is a mobile-originated message, joined and decoded.
+type mo struct {
+	bind      string
+	msisdn    string
+	shortCode string
+	imsi      string // from the PDU, where the bind's IMSI TLV brought one
+	text      []byte // UTF-8; may hold a PIN, wiped when Deliver returns
+	identity  []byte // what tells this message from another with the same text, if anything does
+	parts     string // the Redis key of its parts, or of none
+	at        time.Time
+}
+
+// Deliver takes a deliver_sm or data_sm. Its acknowledgement, sent once, says
+// ESME_ROK only when all that follows from the message is stored; when the store
+// is away it says ESME_RX_T_APPN, so that the SMSC keeps the message (SMPP 3.4
+// §5.1.3).
+func (g *Gateway) Deliver(ctx context.Context, d *smpp.Delivery) {
+	defer d.Wipe()
+	start := time.Now()
+	status := g.receive(ctx, d)
+	d.Ack(status)
+	g.metrics.received(status, time.Since(start))
+}
+
+// Alert takes an alert_notification: the terminal has started and can be
+// reached. It is the moment at which the initial authentication information
+// goes to the bank.
+func (g *Gateway) Alert(ctx context.Context, bind string, a *smpp.AlertNotification) {
+	msisdn, ok := g.number(a.Source)
+	if !ok {
+		return
+	}
+	sub, err := g.store.Subscriber(ctx, msisdn)
+	if err == nil && sub.Status == Active {
+		g.prepareKey(ctx, link.Identity{IMSI: sub.IMSI, MSISDN: msisdn, Source: link.SourceRegistry})
+	}
+}
+
+func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
+	m := d.Message
+	bind := d.Bind.Config()
+	if r, ok := smpp.ParseReceipt(m); ok {
+		return g.statusOf(g.receipt(ctx, bind.Name, m.Source, r))
+	}
+	in := mo{bind: bind.Name, shortCode: m.Dest.Addr, at: time.Now()}
+	var ok bool
+	if in.msisdn, ok = g.number(m.Source); !ok {
+		g.log.Warn("message from an address that is no MSISDN", "bind", bind.Name, "ton", m.Source.TON)
+		return smpp.StatusRejectAppErr // no subscriber to answer; sending it again changes nothing
+	}
+	if ussd.IsRequest(m) {
+		return g.ussdNotice(ctx, d, in.msisdn)
+	}
+	if bind.IMSITLV != 0 {
+		if v, ok := m.TLVs.Get(smpp.Tag(bind.IMSITLV)); ok {
+			in.imsi = strings.Trim(string(v), "\x00 ")
+		}
+	}
+	coding, payload, err := g.assemble(ctx, m, &in)
+	switch {
+	case errors.Is(err, errIncomplete):
+		return smpp.StatusOK // the part is stored
+	case errors.Is(err, errBadPart):
+		return g.answer(ctx, &in, g.language(ctx, in.msisdn), TextNotReadable, nil)
+	case err != nil:
+		return g.statusOf(err)
+	}
+	defer clear(payload)
+	in.text, err = smpp.AppendText(make([]byte, 0, 4*len(payload)), coding, payload)
+	defer func() { clear(in.text) }()
+	if err != nil {
+		return g.answer(ctx, &in, g.language(ctx, in.msisdn), TextNotReadable, nil)
+	}
+	return g.statusOf(g.obey(ctx, &in, payload))
+}
+
+// statusOf turns an error into what the SMSC is told. Whatever it is, nothing
+// was acknowledged that is not stored.
+func (g *Gateway) statusOf(err error) smpp.Status {
+	if err == nil {
+		return smpp.StatusOK
+	}
+	g.log.Error("message not taken; the SMSC keeps it", "error", err)
+	return smpp.StatusTempAppErr
+}
+
+// number is the MSISDN that an SMPP address stands for.
+func (g *Gateway) number(a smpp.Address) (string, bool) {
+	const tonNational = 2 // §5.2.5
+	n := strings.TrimPrefix(a.Addr, "+")
+	switch {
+	case strings.HasPrefix(n, "00"):
+		n = n[2:]
+	case strings.HasPrefix(n, "0"):
+		n = g.cfg.Country + n[1:]
+	case a.TON == tonNational:
+		n = g.cfg.Country + n
+	}
+	return n, digits(n, 5, 15)
+}
+
+// language is the subscriber's, or the configured one when that cannot be told.
+func (g *Gateway) language(ctx context.Context, msisdn string) string {
+	if sub, err := g.store.Subscriber(ctx, msisdn); err == nil {
+		return sub.Language
+	}
+	return g.cfg.Language
+}
+
+// obey reads the command and does what it asks: an answer at once, or a
+// transaction in the journal.
+func (g *Gateway) obey(ctx context.Context, in *mo, payload []byte) error {
+	sub, err := g.store.Subscriber(ctx, in.msisdn)
+	if errors.Is(err, ErrUnknownSubscriber) {
+		return g.say(ctx, in, g.cfg.Language, TextNotRegistered, nil)
+	}
+	if err != nil {
+		return err
+	}
+	cmd, refusal := g.grammar.Load().Parse(sub.Language, in.text)
+	defer cmd.Wipe()
+	if refusal != nil {
+		return g.say(ctx, in, sub.Language, refusal.Key, refusal.Args)
+	}
+	switch cmd.Kind {
+	case KindHelp:
+		return g.say(ctx, in, sub.Language, TextHelp, nil)
+	case KindStatus:
+		return g.tellStatus(ctx, in, sub, cmd.Reference)
+	case KindLanguage:
+		if err := g.store.setSubscriber(ctx, sub.MSISDN, "language", cmd.Language); err != nil {
+			return err
+		}
+		return g.say(ctx, in, cmd.Language, TextLanguageChanged, Args{"language": g.texts.Load().Name(cmd.Language)})
+	case KindStop, KindStart:
+		text, quiet := TextStarted, "0"
+		if cmd.Kind == KindStop {
+			text, quiet = TextStopped, "1"
+		}
+		if err := g.store.setSubscriber(ctx, sub.MSISDN, "quiet", quiet); err != nil {
+			return err
+		}
+		return g.say(ctx, in, sub.Language, text, nil)
+	}
+	if sub.Status != Active {
+		return g.say(ctx, in, sub.Language, TextBlocked, nil)
+	}
+	switch cmd.Kind {
+	case KindYes:
+		return g.yes(ctx, in, sub, payload)
+	case KindNo:
+		return g.no(ctx, in, sub)
+	case KindTransfer, KindBalance, KindMini, KindPINChange:
+		return g.take(ctx, in, sub, &cmd, payload)
+	}
+	return g.say(ctx, in, sub.Language, TextNotOffered, nil)
+}
+
+// body is what the journal keeps of a command, wrapped, until it is sent.
+type body struct {
+	Amount   int64
+	Currency string
+	Payee    string
+	PIN      link.Capsule
+	NewPIN   link.Capsule
+}
+
+var linkKinds = map[Kind]link.Kind{
+	KindTransfer: link.KindTransfer, KindBalance: link.KindBalance, KindMini: link.KindMini, KindPINChange: link.KindPINChange,
+}
+
+// take seals the PIN, which exists in clear no longer than until here, and puts
+// the transaction into the journal.
+func (g *Gateway) take(ctx context.Context, in *mo, sub Subscriber, cmd *Command, payload []byte) error {
+	tx, b, err := g.transaction(in, sub, cmd)
+	if err != nil {
+		return err
+	}
+	verdict, first, err := g.journal(ctx, in, tx, b, payload, "once")
+	if err != nil {
+		return err
+	}
+	switch verdict {
+	case "new", "redelivered":
+		return nil // its confirmation is on the way, or was sent
+	case "repeated":
+		return g.repeated(ctx, in, sub, tx, b, payload, first)
+	}
+	return fmt.Errorf("%w: the journal said %q", ErrStore, verdict)
+}
+
+func (g *Gateway) transaction(in *mo, sub Subscriber, cmd *Command) (*Transaction, *body, error) {
+	tx := &Transaction{
+		ID: g.keys.TxID(), MSISDN: sub.MSISDN, State: Accepted, Kind: linkKinds[cmd.Kind], Class: amountClass(cmd.Amount),
+		Language: sub.Language, Bind: in.bind, ShortCode: in.shortCode, Accepted: in.at,
+		imsi: sub.IMSI, Source: link.SourceRegistry,
+	}
+	if in.imsi != "" {
+		tx.imsi, tx.Source = in.imsi, link.SourceNetwork
+	}
+	b := &body{Amount: cmd.Amount, Payee: cmd.Payee}
+	if cmd.Kind == KindTransfer {
+		b.Currency = g.cfg.Currency
+	}
+	var err, errNew error
+	b.PIN, err = g.keys.SealPIN(cmd.PIN, sub.MSISDN, tx.ID, link.PINCurrent)
+	b.NewPIN, errNew = g.keys.SealPIN(cmd.NewPIN, sub.MSISDN, tx.ID, link.PINNew)
+	return tx, b, errors.Join(err, errNew)
+}
+
+// journal stores a transaction and gives the script's verdict, with the
+// reference of the earlier transaction where there is one.
+func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body, payload []byte, mode string) (verdict, first string, err error) {
+	idToday, idYesterday, err := g.keyring.Digests([]byte("id"), []byte(in.msisdn), []byte(in.shortCode), in.identity, payload)
+	if err != nil {
+		return "", "", err
+	}
+	textToday, textYesterday, err := g.keyring.Digests([]byte("text"), []byte(in.msisdn), []byte(in.shortCode), payload)
+	if err != nil {
+		return "", "", err
+	}
+	if len(in.identity) == 0 {
+		idToday, idYesterday = textToday, textYesterday
+	}
+	plain, err := json.Marshal(b)
+	if err != nil {
+		return "", "", err
+	}
+	defer clear(plain)
+	p := g.store.partition(in.msisdn)
+	for range 3 { // a reference is taken once in 2^35
+		tx.Reference = newReference(p)
+		if tx.body, err = g.keyring.Wrap(plain, bodyPlace(tx.Reference)); err != nil {
+			return "", "", err
+		}
+		keys := []string{
+			key(p, "tx", tx.Reference), key(p, "pending", in.msisdn), key(p, "journal"), in.parts, key(p, "question", in.msisdn),
+			key(p, "dedupe", idToday), key(p, "dedupe", idYesterday), key(p, "dedupe", textToday), key(p, "dedupe", textYesterday),
+		}
+		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, partsTombstone.Milliseconds()}, tx.fields()...)
+		r, err := acceptScript.Run(ctx, g.store.redis, keys, args...).StringSlice()
+		if err != nil {
+			return "", "", storeError(err)
+		}
+		if r[0] == "collision" {
+			continue
+		}
+		if len(r) > 1 {
+			first = r[1]
+		}
+		return r[0], first, nil
+	}
+	return "", "", fmt.Errorf("%w: no free reference", ErrStore)
+}
+
+// repeated answers a text that this subscriber has sent before. Silence is right
+// only while the first is under way; money moves a second time only after YES.
+func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Transaction, b *body, payload []byte, first string) error {
+	before, err := g.store.Transaction(ctx, first)
+	if errors.Is(err, ErrNoTransaction) {
+		return g.again(ctx, in, tx, b, payload)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case before.State == InDoubt && before.Kind == link.KindTransfer:
+		return g.say(ctx, in, sub.Language, TextSamePending, same(g, b, before))
+	case !before.State.Final():
+		return nil
+	case before.Kind != link.KindTransfer && before.Kind != link.KindPINChange:
+		// Nothing moves; a wrong PIN must not count twice for a message that
+		// the network delivers twice.
+		if before.Outcome == link.WrongPIN.String() && time.Since(before.FinalAt) < sameTextWindow {
+			return nil
+		}
+		return g.again(ctx, in, tx, b, payload)
+	case before.Kind == link.KindPINChange:
+		return g.tellStatus(ctx, in, sub, first)
+	}
+	q, err := json.Marshal(question{Tx: tx.ID, Kind: tx.Kind, Class: tx.Class, IMSI: tx.imsi, Source: tx.Source, Body: *b})
+	if err != nil {
+		return err
+	}
+	defer clear(q)
+	w, err := g.keyring.Wrap(q, questionPlace(in.msisdn))
+	if err != nil {
+		return err
+	}
+	k := key(g.store.partition(in.msisdn), "question", in.msisdn)
+	if err := g.store.redis.Set(ctx, k, w, g.cfg.Limits.QuestionWait).Err(); err != nil {
+		return storeError(err)
+	}
+	return g.say(ctx, in, sub.Language, TextSameAgain, same(g, b, before))
+}
+
+// same describes an earlier transaction by a command with the same text.
+func same(g *Gateway, b *body, before *Transaction) Args {
+	return Args{
+		"amount": FormatAmount(b.Amount, b.Currency), "last4": lastDigits(b.Payee),
+		"at": g.clock(before.Accepted), "ref": before.Reference,
+	}
+}
+
+// sameTextWindow is how long a text whose PIN was wrong is taken for the same
+// message delivered again.
+const sameTextWindow = 30 * time.Second
+
+func (g *Gateway) again(ctx context.Context, in *mo, tx *Transaction, b *body, payload []byte) error {
+	verdict, _, err := g.journal(ctx, in, tx, b, payload, "again")
+	if err == nil && verdict != "new" {
+		err = fmt.Errorf("%w: the journal said %q", ErrStore, verdict)
+	}
+	return err
+}
+
+// question is a transfer that waits for YES.
+type question struct {
+	Tx     link.TxID
+	Kind   link.Kind
+	Class  string
+	IMSI   string
+	Source link.IMSISource
+	Body   body
+}
+
+func questionPlace(msisdn string) string { return "question " + msisdn }
+
+// yes journals the transfer that was asked about.
+func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
+	w, err := g.store.redis.Get(ctx, key(g.store.partition(in.msisdn), "question", in.msisdn)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return g.yesToNothing(ctx, in, sub, payload)
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	plain, err := g.keyring.Unwrap(w, questionPlace(in.msisdn))
+	if err != nil {
+		return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+	}
+	defer plain.Wipe()
+	var q question
+	if err := json.Unmarshal(plain.Reveal(), &q); err != nil {
+		return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+	}
+	tx := &Transaction{ID: q.Tx, MSISDN: in.msisdn, State: Accepted, Kind: q.Kind, Class: q.Class, Language: sub.Language,
+		Bind: in.bind, ShortCode: in.shortCode, Accepted: in.at, imsi: q.IMSI, Source: q.Source}
+	verdict, _, err := g.journal(ctx, in, tx, &q.Body, payload, "answer")
+	if err != nil {
+		return err
+	}
+	if verdict == "gone" {
+		return g.yesToNothing(ctx, in, sub, payload)
+	}
+	return nil
+}
+
+// yesToNothing tells a YES that came twice from one that nobody asked for.
+func (g *Gateway) yesToNothing(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
+	today, yesterday, err := g.keyring.Digests([]byte("text"), []byte(in.msisdn), []byte(in.shortCode), payload)
+	if err != nil {
+		return err
+	}
+	p := g.store.partition(in.msisdn)
+	for _, d := range []string{today, yesterday} {
+		ref, err := g.store.redis.Get(ctx, key(p, "dedupe", d)).Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return storeError(err)
+		}
+		tx, err := g.store.Transaction(ctx, ref)
+		if err == nil && time.Since(tx.Accepted) < g.cfg.Limits.QuestionWait {
+			return nil // the first YES is under way or was confirmed
+		}
+	}
+	return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+}
+
+func (g *Gateway) no(ctx context.Context, in *mo, sub Subscriber) error {
+	n, err := g.store.redis.Del(ctx, key(g.store.partition(in.msisdn), "question", in.msisdn)).Result()
+	if err != nil {
+		return storeError(err)
+	}
+	if n == 0 {
+		return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+	}
+	return g.say(ctx, in, sub.Language, TextCancelled, nil)
+}
+
+// tellStatus answers STATUS. A subscriber sees only transactions of their own.
+func (g *Gateway) tellStatus(ctx context.Context, in *mo, sub Subscriber, reference string) error {
+	tx, err := g.store.Transaction(ctx, reference)
+	if errors.Is(err, ErrNoTransaction) || (err == nil && tx.MSISDN != sub.MSISDN) {
+		return g.say(ctx, in, sub.Language, TextStatusUnknown, Args{"ref": reference})
+	}
+	if err != nil {
+		return err
+	}
+	text := TextPending
+	switch {
+	case tx.State == Done && tx.Kind == link.KindTransfer:
+		text = TextStatusMoved
+	case tx.State == Done:
+		text = TextStatusDone
+	case tx.State == Declined:
+		text = TextStatusDeclined
+	}
+	return g.say(ctx, in, sub.Language, text, Args{"ref": tx.Reference, "at": g.clock(tx.Accepted)})
+}
+
+// say puts an answer into the outbox; nothing stands behind it but itself.
+func (g *Gateway) say(ctx context.Context, in *mo, language string, text TextKey, args Args) error {
+	e, err := g.entry(outboxEntry{To: in.msisdn, From: in.shortCode, Bind: in.bind, Purpose: "answer",
+		Text: g.texts.Load().Format(language, text, args)})
+	if err != nil {
+		return err
+	}
+	p := g.store.partition(in.msisdn)
+	return storeError(answerScript.Run(ctx, g.store.redis, []string{key(p, "outbox"), in.parts},
+		append([]any{partsTombstone.Milliseconds()}, e...)...).Err())
+}
+
+// answer is say for the paths that end with it.
+func (g *Gateway) answer(ctx context.Context, in *mo, language string, text TextKey, args Args) smpp.Status {
+	return g.statusOf(g.say(ctx, in, language, text, args))
+}
+
+// prepareKey opens a key ahead of need, in the background and bounded.
+func (g *Gateway) prepareKey(ctx context.Context, id link.Identity) {
+	select {
+	case g.prepare <- struct{}{}:
+	default:
+		return // busy enough; the key is opened when it is needed
+	}
+	g.openings.Go(func() {
+		defer func() { <-g.prepare }()
+		ctx, cancel := context.WithTimeout(ctx, g.cfg.Bank.Timeout)
+		defer cancel()
+		if err := g.Prepare(ctx, id); err != nil {
+			g.log.Debug("no key opened ahead of need", "error", err)
+		}
+	})
+}
+
+// ussdNotice answers a USSD request; dialogues are not offered yet.
+func (g *Gateway) ussdNotice(ctx context.Context, d *smpp.Delivery, msisdn string) smpp.Status {
+	text := g.texts.Load().Format(g.language(ctx, msisdn), TextUSSDNotice, Args{"short_code": g.cfg.ShortCode})
+	m, err := ussd.FinalScreen(d.Message, text)
+	if err != nil {
+		g.log.Warn("USSD request not understood", "error", err)
+		return smpp.StatusRejectAppErr
+	}
+	g.openings.Go(func() { // a dialogue waits for no journal: its user is gone in seconds
+		ctx, cancel := context.WithTimeout(ctx, ussdAnswer)
+		defer cancel()
+		if _, err := d.Bind.Submit(ctx, m); err != nil {
+			g.log.Warn("USSD answer not sent", "error", err)
+		}
+	})
+	return smpp.StatusOK
+}
+
+// ussdAnswer is how long networks wait for the application: facts from the
+// field say 10 to 15 s.
+const ussdAnswer = 10 * time.Second

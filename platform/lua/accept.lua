@@ -1,0 +1,48 @@
+-- Journal a transaction, remember its message and take the pending dynamic key,
+-- all or nothing. The same call again (a client retries after a cut connection)
+-- changes nothing and answers the same.
+--
+-- KEYS  1 tx  2 pending key  3 journal  4 parts  5 question
+--       6, 7 the message's identity, today's and yesterday's digest  8, 9 its text's
+-- ARGV  1 reference  2 dedupe window ms  3 'once': refuse a text that was seen;
+--       'again': take it; 'answer': take it if the question still stands
+--       4 parts tombstone ms  5.. fields of the transaction
+-- Gives {'new'} | {'redelivered', reference} | {'repeated', reference} |
+--       {'collision'} | {'gone'}
+local ref, window, mode = ARGV[1], ARGV[2], ARGV[3]
+local function seen(today, yesterday)
+  return redis.call('GET', KEYS[today]) or redis.call('GET', KEYS[yesterday])
+end
+local by_id, by_text = seen(6, 7), seen(8, 9)
+if by_id == ref or by_text == ref then
+  return {'new'}
+end
+if mode == 'once' then
+  if by_id and KEYS[6] ~= KEYS[8] then
+    return {'redelivered', by_id}
+  elseif by_text then
+    return {'repeated', by_text}
+  end
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return {'collision'}
+end
+if mode == 'answer' and redis.call('DEL', KEYS[5]) == 0 then
+  return {'gone'} -- it was answered already, here or at another gateway
+end
+local fields = {}
+for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end
+redis.call('HSET', KEYS[1], unpack(fields))
+local key = redis.call('GET', KEYS[2])
+if key then
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[1], 'key', key)
+end
+redis.call('SET', KEYS[6], ref, 'PX', window)
+redis.call('SET', KEYS[8], ref, 'PX', window)
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  redis.call('HSET', KEYS[4], 'done', '1')
+  redis.call('PEXPIRE', KEYS[4], ARGV[4])
+end
+redis.call('XADD', KEYS[3], '*', 'ref', ref)
+return {'new'}

@@ -1,0 +1,197 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"starhash/smpp"
+)
+
+// outboxEntry is an MT message on its way to the SMSC. In Redis its text is
+// wrapped.
+type outboxEntry struct {
+	To        string
+	From      string // the short code
+	Bind      string // the bind to prefer: the one that the subscriber's message came in on
+	Reference string // of the transaction that it confirms, or empty
+	Purpose   string // answer, confirmation, pending, notice
+	Text      string
+}
+
+// entry gives the stream fields of e.
+func (g *Gateway) entry(e outboxEntry) ([]any, error) {
+	w, err := g.keyring.Wrap([]byte(e.Text), outboxPlace(e.To))
+	if err != nil {
+		return nil, err
+	}
+	from := e.From
+	if from == "" {
+		from = g.cfg.ShortCode
+	}
+	return []any{"to", e.To, "from", from, "bind", e.Bind, "ref", e.Reference, "purpose", e.Purpose, "text", w}, nil
+}
+
+// confirm sends one outbox entry and takes it off the stream when the SMSC has
+// it, or has refused it for good. It returns only when that is done or ctx ends;
+// the entry then waits for the next gateway.
+func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) {
+	field := func(k string) string { s, _ := m.Values[k].(string); return s }
+	e := outboxEntry{To: field("to"), From: field("from"), Bind: field("bind"), Reference: field("ref"), Purpose: field("purpose")}
+	text, err := g.keyring.Unwrap([]byte(field("text")), outboxPlace(e.To))
+	if err != nil {
+		g.log.Error("outbox entry set aside", "purpose", e.Purpose, "ref", e.Reference, "error", err)
+		g.metrics.outbox.WithLabelValues(e.Purpose, "damaged").Inc()
+		g.sent(ctx, partition, m.ID, e, "damaged")
+		return
+	}
+	defer text.Wipe()
+	coding, parts := smpp.SplitText(string(text.Reveal()), m.ID[len(m.ID)-1])
+	wait := newPause(200*time.Millisecond, 10*time.Second)
+	ids := make([]string, 0, len(parts))
+	bind := ""
+	for len(ids) < len(parts) {
+		esme := g.bindFor(e.Bind)
+		if esme == nil {
+			if wait.next(ctx) != nil {
+				return
+			}
+			continue
+		}
+		bind = esme.Config().Name
+		id, err := esme.Submit(ctx, submitSM(e, coding, parts[len(ids)], len(parts) > 1))
+		if err == nil {
+			ids = append(ids, id)
+			continue
+		}
+		if permanent(err) {
+			g.log.Error("message refused by the SMSC", "purpose", e.Purpose, "ref", e.Reference, "error", err)
+			g.metrics.outbox.WithLabelValues(e.Purpose, "refused").Inc()
+			g.sent(ctx, partition, m.ID, e, "refused by the SMSC")
+			return
+		}
+		// Not sent, or outcome unknown: a subscriber who reads a confirmation
+		// twice is better off than one who never reads it.
+		g.log.Warn("message not yet with the SMSC", "purpose", e.Purpose, "ref", e.Reference, "error", err)
+		if wait.next(ctx) != nil {
+			return
+		}
+	}
+	g.metrics.outbox.WithLabelValues(e.Purpose, "submitted").Inc()
+	if e.Reference != "" && e.Purpose == "confirmation" {
+		g.awaitReceipt(ctx, bind, ids[len(ids)-1], e)
+	}
+	g.sent(ctx, partition, m.ID, e, "submitted")
+}
+
+func submitSM(e outboxEntry, coding byte, payload []byte, long bool) *smpp.Message {
+	const (
+		tonInternational = 1 // SMPP 3.4 §5.2.5
+		npiISDN          = 1 // §5.2.6
+		esmUDHI          = 0x40
+	)
+	m := &smpp.Message{
+		Source:     smpp.Address{Addr: e.From}, // TON and NPI are the bind's
+		Dest:       smpp.Address{TON: tonInternational, NPI: npiISDN, Addr: e.To},
+		DataCoding: coding, Payload: payload,
+	}
+	if long {
+		m.ESMClass = esmUDHI
+	}
+	return m
+}
+
+// permanent says whether sending the same message again cannot help.
+func permanent(err error) bool {
+	if errors.Is(err, smpp.ErrUnencodable) {
+		return true
+	}
+	se, ok := errors.AsType[*smpp.StatusError](err)
+	if !ok {
+		return false
+	}
+	switch se.Status {
+	case smpp.StatusThrottled, smpp.StatusMsgQFul, smpp.StatusSysErr, smpp.StatusTempAppErr, smpp.StatusSubmitFail:
+		return false
+	}
+	return true
+}
+
+// bindFor is the preferred bind if it is up, else any that is and can send.
+func (g *Gateway) bindFor(name string) *smpp.ESME {
+	var other *smpp.ESME
+	for _, b := range g.binds {
+		if !b.Bound() || b.Config().Bind == smpp.Receiver {
+			continue
+		}
+		if b.Config().Name == name {
+			return b
+		}
+		if other == nil {
+			other = b
+		}
+	}
+	return other
+}
+
+// sent takes an entry off the outbox and notes on its transaction what became of
+// the confirmation.
+func (g *Gateway) sent(ctx context.Context, partition int, id string, e outboxEntry, what string) {
+	_, err := g.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if e.Reference != "" && e.Purpose == "confirmation" {
+			p.HSet(ctx, key(partition, "tx", e.Reference), "confirmed", what)
+		}
+		p.XAck(ctx, key(partition, "outbox"), group, id)
+		p.XDel(ctx, key(partition, "outbox"), id)
+		return nil
+	})
+	if err != nil {
+		// The entry stays and is sent again: see confirm.
+		g.log.Error("outbox entry not finished", "error", storeError(err))
+	}
+}
+
+// receiptKeep is how long a delivery receipt is waited for.
+const receiptKeep = 48 * time.Hour
+
+func (s *Store) receiptKey(msisdn, bind, id string) string {
+	return key(s.partition(msisdn), "receipt", bind, id)
+}
+
+func (g *Gateway) awaitReceipt(ctx context.Context, bind, id string, e outboxEntry) {
+	for _, b := range g.binds {
+		if b.Config().Name == bind && b.Config().RequestReceipts {
+			if err := g.store.redis.Set(ctx, g.store.receiptKey(e.To, bind, id), e.Reference, receiptKeep).Err(); err != nil {
+				g.log.Warn("a delivery receipt will not be matched", "ref", e.Reference, "error", storeError(err))
+			}
+		}
+	}
+}
+
+// receipt notes a delivery receipt on the transaction whose confirmation it is
+// about. It changes the confirmation's state, never the transaction's. One that
+// nothing waits for is acknowledged and dropped.
+func (g *Gateway) receipt(ctx context.Context, bind string, from smpp.Address, r smpp.Receipt) error {
+	msisdn, ok := g.number(from)
+	if !ok {
+		return nil
+	}
+	k := g.store.receiptKey(msisdn, bind, r.MessageID)
+	ref, err := g.store.redis.Get(ctx, k).Result()
+	if errors.Is(err, redis.Nil) {
+		g.metrics.receipts.WithLabelValues("unmatched").Inc()
+		return nil
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	g.metrics.receipts.WithLabelValues(r.State).Inc()
+	tx := key(g.store.partition(msisdn), "tx", ref)
+	if err := g.store.redis.HSet(ctx, tx, "confirmed", fmt.Sprintf("receipt %s", r.State)).Err(); err != nil {
+		return storeError(err)
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"starhash/smpp"
+)
+
+// Parts of a long message are acknowledged one by one, because many SMSCs send
+// the next only then; so each is stored first, wrapped. The last one is
+// acknowledged with the whole message. When the rest does not come in time the
+// sender is told that nothing moved.
+
+var (
+	errIncomplete = errors.New("a part of a long message; the rest is awaited")
+	errBadPart    = errors.New("a part with impossible numbers")
+)
+
+// partsTombstone is how long the parts of a message that is done are recognised
+// when they are delivered again.
+const partsTombstone = time.Hour
+
+// partsKeep is how much longer than the deadline parts are kept, so that the
+// gateway that looks for overdue ones finds them.
+const partsKeep = time.Hour
+
+// assemble gives the user data of a message, whole, and its data coding. For a
+// part whose others are missing it gives errIncomplete. It fills in.identity and
+// in.parts.
+func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, in *mo) (coding byte, payload []byte, err error) {
+	p := g.store.partition(in.msisdn)
+	in.parts = key(p, "parts", "none")
+	if v, ok := m.TLVs.Get(smpp.TagUserMessageReference); ok {
+		in.identity = append([]byte("umr"), v...)
+	}
+	part, long, err := smpp.PartOf(m)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+	}
+	if !long {
+		text, err := smpp.UserText(m)
+		if err != nil {
+			return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+		}
+		return m.DataCoding, append([]byte(nil), text...), nil
+	}
+	in.identity = fmt.Appendf(nil, "parts %v %d", part.Kind, part.Ref)
+	member := fmt.Sprintf("%s:%s:%v:%d:%d", in.msisdn, in.shortCode, part.Kind, part.Ref, part.Total)
+	in.parts = key(p, "parts", member)
+	plain := append([]byte{m.DataCoding}, part.Text...)
+	defer clear(plain)
+	n := strconv.Itoa(int(part.Seq))
+	wrapped, err := g.keyring.Wrap(plain, partPlace(member, n))
+	if err != nil {
+		return 0, nil, err
+	}
+	digest, _, err := g.keyring.Digests([]byte("part"), []byte(member), []byte(n), plain)
+	if err != nil {
+		return 0, nil, err
+	}
+	wait := g.cfg.Limits.PartsWait
+	r, err := partScript.Run(ctx, g.store.redis, []string{in.parts, key(p, "partial")},
+		n, part.Total, wrapped, digest, (wait + partsKeep).Milliseconds(), in.at.Add(wait).UnixMilli(), member).StringSlice()
+	if err != nil {
+		return 0, nil, storeError(err)
+	}
+	if r[0] != "all" {
+		return 0, nil, errIncomplete // also a part that was delivered again
+	}
+	for i, w := range r[1:] {
+		v, err := g.keyring.Unwrap([]byte(w), partPlace(member, strconv.Itoa(i+1)))
+		if err != nil {
+			return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+		}
+		b := v.Reveal()
+		coding = b[0]
+		payload = append(payload, b[1:]...)
+		v.Wipe()
+	}
+	return coding, payload, nil
+}
+
+func partPlace(member, n string) string { return "part " + member + ":" + n }
+
+// overdue tells the senders of long messages that never became whole. It is safe
+// on several gateways: taking the member off the set decides who tells.
+func (g *Gateway) overdue(ctx context.Context, partition int) error {
+	k := key(partition, "partial")
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	members, err := g.store.redis.ZRangeByScore(ctx, k, &redis.ZRangeBy{Min: "-inf", Max: now, Count: 100}).Result()
+	if err != nil {
+		return storeError(err)
+	}
+	for _, member := range members {
+		f := strings.Split(member, ":")
+		if len(f) < 2 {
+			continue
+		}
+		in := mo{msisdn: f[0], shortCode: f[1], parts: key(partition, "parts", member)}
+		// The answer is stored before the member goes: a crash between tells
+		// the sender twice rather than never.
+		if err := g.say(ctx, &in, g.language(ctx, in.msisdn), TextPartsMissing, nil); err != nil {
+			return err
+		}
+		if err := g.store.redis.ZRem(ctx, k, member).Err(); err != nil {
+			return storeError(err)
+		}
+	}
+	return nil
+}
