@@ -153,7 +153,7 @@ func TestNoBind(t *testing.T) {
 
 // A connection that asks and asks without binding is closed all the same.
 func TestNeverBinds(t *testing.T) {
-	e := start(t, func(c *Config) { c.BindTimeout = 100 * time.Millisecond }).connect()
+	e := start(t, func(c *Config) { c.BindTimeout = 300 * time.Millisecond }).connect()
 	for range 3 {
 		e.ask(smpp.EnquireLink, nil)
 	}
@@ -161,7 +161,7 @@ func TestNeverBinds(t *testing.T) {
 }
 
 func TestEnquireLink(t *testing.T) {
-	r := start(t, func(c *Config) { c.EnquireLink, c.ResponseTimeout = 20*time.Millisecond, 80*time.Millisecond })
+	r := start(t, func(c *Config) { c.EnquireLink, c.ResponseTimeout = 20*time.Millisecond, 300*time.Millisecond })
 	e := r.bound(smpp.BindTransmitter)
 	for range 3 {
 		p := e.want(smpp.EnquireLink)

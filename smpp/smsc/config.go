@@ -16,7 +16,7 @@ type Config struct {
 	HTTP         string       `mapstructure:"http"`          // management port, "127.0.0.1:8080"
 	SystemID     string       `mapstructure:"system_id"`     // of the first account, at most 15 characters
 	Password     secret.Value `mapstructure:"password"`      // or PasswordFile
-	PasswordFile string       `mapstructure:"password_file"` // read by Listen
+	PasswordFile string       `mapstructure:"password_file"` // holds it; read by Listen if Password is empty
 	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
 	IMSITLV      uint16       `mapstructure:"imsi_tlv"`      // vendor TLV that carries a phone's IMSI; 0: none
 	Phones       []Phone      `mapstructure:"phones"`        // known from the start, with their SIMs
@@ -82,8 +82,8 @@ func (c *Config) Validate() []configs.Problem {
 		}
 		seen[a.SystemID] = true
 		switch {
-		case a.Password.Empty() == (a.PasswordFile == ""):
-			problem(at+"password", "and password_file: both or none are set", "one of them")
+		case a.Password.Empty() && a.PasswordFile == "":
+			problem(at+"password", "is not there", "password or password_file")
 		case a.Password.Len() > 8:
 			problem(at+"password", "is too long", "at most 8 characters (SMPP 3.4 §5.2.2)")
 		}
@@ -124,13 +124,14 @@ func (c *Config) accounts() []Account {
 	return slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile}}, c.Accounts)
 }
 
-// password returns an account's password, from its file where it has one.
+// password returns an account's password, from its file where nobody has read that
+// yet (configs.Load does).
 func (a *Account) password() (secret.Value, error) {
-	if a.PasswordFile != "" {
-		return secret.ReadFile(a.PasswordFile)
-	}
-	if a.Password.Empty() {
+	switch {
+	case !a.Password.Empty():
+		return a.Password, nil
+	case a.PasswordFile == "":
 		return secret.Value{}, errors.New("no password")
 	}
-	return a.Password, nil
+	return secret.ReadFile(a.PasswordFile)
 }

@@ -169,10 +169,7 @@ func TestListen(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	good.PasswordFile = file
 	s := New(good, discard())
-	if err := s.Run(t.Context()); err == nil {
-		t.Error("Run without Listen")
-	}
-	if err := s.Listen(); err == nil || !strings.Contains(err.Error(), systemID) {
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), systemID) {
 		t.Errorf("no password file: %v", err)
 	}
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
@@ -190,44 +187,5 @@ func TestListen(t *testing.T) {
 	cancel()
 	if err := s.Run(ctx); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestConfigValidate(t *testing.T) {
-	good := func() Config {
-		c := Config{Password: secretOf(password)}
-		c.SetDefaults()
-		return c
-	}
-	c := good()
-	if ps := c.Validate(); len(ps) > 0 {
-		t.Fatal(ps)
-	}
-	for _, tc := range []struct {
-		key    string
-		change func(*Config)
-	}{
-		{"system_id", func(c *Config) { c.SystemID = "sixteen-letters!" }},
-		{"password", func(c *Config) { c.Password = secretOf("") }},
-		{"password", func(c *Config) { c.PasswordFile = "both" }},
-		{"password", func(c *Config) { c.Password = secretOf("ninechars") }},
-		{"accounts[0].system_id", func(c *Config) { c.Accounts = []Account{{SystemID: "starhash", Password: secretOf("x")}} }},
-		{"accounts[0].password", func(c *Config) { c.Accounts = []Account{{SystemID: "b"}} }},
-		{"phones[0].msisdn", func(c *Config) { c.Phones = []Phone{{MSISDN: "+263"}} }},
-		{"phones[0].imsi", func(c *Config) { c.Phones = []Phone{{MSISDN: "263", IMSI: "1"}} }},
-		{"window", func(c *Config) { c.Window = -1 }},
-		{"max_pdu", func(c *Config) { c.MaxPDU = 100 }},
-		{"max_tries", func(c *Config) { c.MaxTries = -1 }},
-		{"retry_min", func(c *Config) { c.RetryMin = 2 * time.Minute }},
-		{"receipt_delay", func(c *Config) { c.ReceiptDelay = -1 }},
-		{"response_timeout", func(c *Config) { c.ResponseTimeout = 1 }},
-		{"bind_timeout", func(c *Config) { c.BindTimeout = 1 }},
-		{"enquire_link", func(c *Config) { c.EnquireLink = 1 }},
-	} {
-		c := good()
-		tc.change(&c)
-		if ps := c.Validate(); len(ps) != 1 || ps[0].Key != tc.key {
-			t.Errorf("%s: %v", tc.key, ps)
-		}
 	}
 }

@@ -159,7 +159,7 @@ func TestMONumberAlone(t *testing.T) {
 }
 
 func TestMONoAnswer(t *testing.T) {
-	r := start(t, func(c *Config) { c.ResponseTimeout, c.Window = 30*time.Millisecond, 1 })
+	r := start(t, func(c *Config) { c.ResponseTimeout, c.Window = 250*time.Millisecond, 1 })
 	e := r.bound(smpp.BindReceiver)
 	s := r.mo(MO{Text: "x"})
 	first, _ := e.message()

@@ -111,21 +111,26 @@ func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 		body.TLVs = smpp.TLVs{{Tag: smpp.TagSCInterfaceVersion, Value: []byte{smpp.InterfaceVersion34}}}
 	}
 	answer.Body = body
-	// Locked, so that the answer is in the writer's hands before anybody sends to a
-	// receiver, and so that whoever has read the answer finds the ESME bound.
-	c.mu.Lock()
-	ok := c.sendPDU(answer, item{})
-	if ok {
-		c.account, c.bind, c.esme = a, p.Command, b.Address
-	}
-	c.mu.Unlock()
-	if !ok {
+	if !c.bindTo(a, p.Command, b.Address, answer) {
 		return
 	}
 	c.log.Info("bound", "mode", bindModes[p.Command], "system_id", b.SystemID)
 	if p.Command != smpp.BindTransmitter {
 		c.spawn(func() { c.pump(ctx, a) })
 	}
+}
+
+// bindTo makes the connection a bound one and answers so; false when it is at its
+// end. Locked, so that the answer is in the writer's hands before anybody sends to a
+// receiver, and so that whoever has read the answer finds the ESME bound.
+func (c *conn) bindTo(a *account, mode smpp.CommandID, esme smpp.Address, answer smpp.PDU) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.sendPDU(answer, item{}) {
+		return false
+	}
+	c.account, c.bind, c.esme = a, mode, esme
+	return true
 }
 
 // admit checks who wants to bind.

@@ -26,7 +26,7 @@ const (
 	httpStopTime = 3 * time.Second  // for requests to end
 )
 
-// SMSC is a simulated message centre. Listen, then Run.
+// SMSC is a simulated message centre. Run serves; Listen before it tells the ports.
 type SMSC struct {
 	cfg      Config
 	log      *slog.Logger
@@ -75,7 +75,7 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 	return s
 }
 
-// Listen reads the passwords and opens both ports.
+// Listen reads the passwords and opens both ports. Run has to follow: it closes them.
 func (s *SMSC) Listen() error {
 	for _, a := range s.accounts {
 		var err error
@@ -101,11 +101,13 @@ func (s *SMSC) Addr() string { return s.smpp.Addr().String() }
 // HTTPAddr is where the management port is served, once Listen was called.
 func (s *SMSC) HTTPAddr() string { return s.http.Addr().String() }
 
-// Run serves until ctx ends. Then it takes no more connections, ends the requests
+// Run serves until ctx ends, and listens first where Listen was not called. Then it takes no more connections, ends the requests
 // of the management port, unbinds the ESMEs and waits for all of it.
 func (s *SMSC) Run(ctx context.Context) error {
 	if s.smpp == nil {
-		return errors.New("smsc: Run without Listen")
+		if err := s.Listen(); err != nil {
+			return err
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	web := s.httpServer(ctx)

@@ -1,0 +1,102 @@
+package smsc
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"starhash/configs"
+)
+
+// Every key of a configuration file reaches its field.
+func TestConfigLoad(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "smsc.yaml")
+	for name, text := range map[string]string{
+		file:                         full,
+		filepath.Join(dir, "secret"): "filed\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got Config
+	if err := configs.Load(file, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Listen: "127.0.0.1:1", HTTP: "127.0.0.1:2", SystemID: "one", Password: secretOf("pw"),
+		Accounts: []Account{{SystemID: "two", PasswordFile: filepath.Join(dir, "secret"), Password: secretOf("filed")}},
+		IMSITLV:  0x1502,
+		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002"}},
+		Seed:     7, Window: 8, MaxPDU: 9000, MaxTries: 10,
+		RetryMin: 2 * time.Second, RetryMax: 3 * time.Second, ReceiptDelay: 4 * time.Second,
+		ResponseTimeout: 5 * time.Second, BindTimeout: 6 * time.Second, EnquireLink: 7 * time.Second,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+const full = `
+listen: 127.0.0.1:1
+http: 127.0.0.1:2
+system_id: one
+password: pw
+accounts:
+  - { system_id: two, password_file: secret }
+imsi_tlv: 0x1502
+phones:
+  - { msisdn: "263771000001", imsi: "648011000000001" }
+  - { msisdn: "263771000002" }
+seed: 7
+window: 8
+max_pdu: 9000
+max_tries: 10
+retry_min: 2s
+retry_max: 3s
+receipt_delay: 4s
+response_timeout: 5s
+bind_timeout: 6s
+enquire_link: 7s
+`
+
+func TestConfigValidate(t *testing.T) {
+	good := func() Config {
+		c := Config{Password: secretOf(password)}
+		c.SetDefaults()
+		return c
+	}
+	c := good()
+	if ps := c.Validate(); len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	for _, tc := range []struct {
+		key    string
+		change func(*Config)
+	}{
+		{"system_id", func(c *Config) { c.SystemID = "sixteen-letters!" }},
+		{"password", func(c *Config) { c.Password = secretOf("") }},
+		{"password", func(c *Config) { c.Password = secretOf("ninechars") }},
+		{"accounts[0].system_id", func(c *Config) { c.Accounts = []Account{{SystemID: "starhash", Password: secretOf("x")}} }},
+		{"accounts[0].password", func(c *Config) { c.Accounts = []Account{{SystemID: "b"}} }},
+		{"phones[0].msisdn", func(c *Config) { c.Phones = []Phone{{MSISDN: "+263"}} }},
+		{"phones[0].imsi", func(c *Config) { c.Phones = []Phone{{MSISDN: "263", IMSI: "1"}} }},
+		{"window", func(c *Config) { c.Window = -1 }},
+		{"max_pdu", func(c *Config) { c.MaxPDU = 100 }},
+		{"max_tries", func(c *Config) { c.MaxTries = -1 }},
+		{"retry_min", func(c *Config) { c.RetryMin = 2 * time.Minute }},
+		{"receipt_delay", func(c *Config) { c.ReceiptDelay = -1 }},
+		{"response_timeout", func(c *Config) { c.ResponseTimeout = 1 }},
+		{"bind_timeout", func(c *Config) { c.BindTimeout = 1 }},
+		{"enquire_link", func(c *Config) { c.EnquireLink = 1 }},
+	} {
+		c := good()
+		tc.change(&c)
+		if ps := c.Validate(); len(ps) != 1 || ps[0].Key != tc.key {
+			t.Errorf("%s: %v", tc.key, ps)
+		}
+	}
+}
