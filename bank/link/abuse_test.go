@@ -3,7 +3,11 @@ package link
 import (
 	"bytes"
 	"crypto/subtle"
+	"errors"
+	"sync"
 	"testing"
+
+	"starhash/configs/secret"
 )
 
 // A key that seals two different plain texts with one nonce gives away their
@@ -75,5 +79,122 @@ func TestSerialInTwoEpochsHasTwoInitialKeys(t *testing.T) {
 	entry := headerLen + 2 + 16 + 2
 	if bytes.Equal(b1.Message[entry:entry+32], b2.Message[entry:entry+32]) {
 		t.Fatal("one serial's opening is sealed under one key in two epochs")
+	}
+}
+
+// An EpochRequest that comes again makes no second key pair.
+func TestRepeatedEpochRequestGetsTheSameReply(t *testing.T) {
+	p := newPair(t)
+	hello := p.gw.Hello()
+	first := must[[]byte](t)(p.bank.Epoch(hello.Message, 0))
+	if again := must[[]byte](t)(p.bank.Epoch(hello.Message, 0)); !bytes.Equal(first, again) {
+		t.Fatal("a repeated epoch request was answered differently")
+	}
+}
+
+// Somebody without the static key sends recorded epoch requests again, each
+// once: they cost a bounded number of key pairs and keep nobody out.
+func TestRecordedEpochRequestsKeepNobodyOut(t *testing.T) {
+	p := newPair(t)
+	for range 10 * maxWaiting {
+		must[[]byte](t)(p.bank.Epoch(p.gw.Hello().Message, 0))
+	}
+	if n := len(p.bank.epochs.byID); n > maxWaiting {
+		t.Errorf("%d epochs wait for their Join, want at most %d", n, maxWaiting)
+	}
+	p.epoch(t) // the gateway itself
+	p.now = p.now.Add(2 * EpochLife)
+	p.bank.sweep(p.now)
+	if e := p.bank.epochs; len(e.byID)+len(e.asked)+len(e.waiting)+len(e.alive)+len(e.oldest) != 0 {
+		t.Errorf("ended epochs are kept: %+v", e)
+	}
+}
+
+func TestOneOperatorsEpochsLeaveRoomForAnother(t *testing.T) {
+	p := newPair(t)
+	sk := p.gw.StaticKey
+	p.bank.cfg.StaticKeys = func(Operator, KeyID) (secret.Value, bool) { return sk, true }
+	p.bank.epochs.alive["op1"] = maxEpochs
+	if _, err := p.bank.Epoch(p.gw.Hello().Message, 0); CodeOf(err) != Busy {
+		t.Errorf("past its bound an operator gets %v, want %v", err, Busy)
+	}
+	p.gw = &Gateway{Operator: "op2", KeyID: "sk1", StaticKey: sk}
+	p.epoch(t)
+}
+
+// A key pair is used for one Join, good or bad: nobody gets to try two.
+func TestJoinIsTriedOnce(t *testing.T) {
+	p := newPair(t)
+	hello := p.gw.Hello()
+	join := must[[]byte](t)(hello.Join(must[[]byte](t)(p.bank.Epoch(hello.Message, 0))))
+	bad := bytes.Clone(join)
+	bad[len(bad)-1] ^= 1
+	if _, err := p.bank.Join(bad); CodeOf(err) != BadSeal {
+		t.Fatalf("a bad join: %v, want %v", err, BadSeal)
+	}
+	if _, err := p.bank.Join(join); CodeOf(err) != UnknownEpoch {
+		t.Fatalf("a join after a bad one: %v, want %v", err, UnknownEpoch)
+	}
+}
+
+func TestJoinsAtOnceAgree(t *testing.T) {
+	p := newPair(t)
+	hello := p.gw.Hello()
+	join := must[[]byte](t)(hello.Join(must[[]byte](t)(p.bank.Epoch(hello.Message, 0))))
+	answers := make([][]byte, 8)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			a, err := p.bank.Join(join)
+			if err != nil && CodeOf(err) != Busy {
+				t.Errorf("join: %v, want an answer or %v", err, Busy)
+			}
+			answers[i] = a
+		})
+	}
+	wg.Wait()
+	want := must[[]byte](t)(p.bank.Join(join))
+	for _, a := range answers {
+		if a != nil && !bytes.Equal(a, want) {
+			t.Error("one join was answered in two ways")
+		}
+	}
+}
+
+// A recorded Open that comes again uses up nothing.
+func TestRepeatedOpenIsRefused(t *testing.T) {
+	p := newPair(t)
+	e := p.epoch(t)
+	openings := make([]Opening, MaxBatch)
+	for i := range openings {
+		openings[i] = Opening{Serial: p.nums.Serial(), Identity: alice}
+	}
+	batch := must[*Batch](t)(e.Open(openings))
+	must[*OpenBatch](t)(p.bank.Open(batch.Message))
+	for range EpochKeys/MaxBatch + 1 {
+		if _, err := p.bank.Open(batch.Message); CodeOf(err) != ReplayedSerial {
+			t.Fatalf("a repeated Open: %v, want %v", err, ReplayedSerial)
+		}
+	}
+	p.open(t, e, bob)
+}
+
+// An operator whose key is missing has no key, and not the empty one that
+// everybody knows.
+func TestEmptyStaticKeyIsNone(t *testing.T) {
+	p := newPair(t)
+	p.bank.cfg.StaticKeys = func(Operator, KeyID) (secret.Value, bool) { return secret.Value{}, true }
+	p.gw.StaticKey = secret.Value{}
+	if _, err := p.bank.Epoch(p.gw.Hello().Message, 0); CodeOf(err) != UnknownStaticKey {
+		t.Errorf("under an empty static key: %v, want %v", err, UnknownStaticKey)
+	}
+	// A lookup that says "no" and hands out a key all the same.
+	sk := NewKey()
+	p.bank.cfg.StaticKeys = func(Operator, KeyID) (secret.Value, bool) { return sk, false }
+	p.gw.StaticKey = sk
+	hello := p.gw.Hello()
+	var e *Error
+	if _, err := hello.Join(p.bank.Refuse(hello.Message, refuse(Busy, ""))); !errors.As(err, &e) || e.Authenticated {
+		t.Errorf("an error is authenticated under a key that is not in use: %v", err)
 	}
 }

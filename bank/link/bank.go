@@ -1,7 +1,6 @@
 package link
 
 import (
-	"crypto/hpke"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -25,9 +24,6 @@ type BankConfig struct {
 	Now func() time.Time
 }
 
-// maxEpochs bounds the epochs alive at once, joined or not.
-const maxEpochs = 4096
-
 // Bank is the bank's end of the link. Epoch secrets and dynamic keys live in
 // its memory only: a restart loses them, gateways are told UnknownEpoch or
 // UnknownSerial and open again, and a theft of the disk opens nothing. It is
@@ -36,21 +32,9 @@ type Bank struct {
 	cfg BankConfig
 
 	mu     sync.Mutex
-	epochs map[EpochID]*bankEpoch
+	epochs epochTable
 	serial map[serialKey]*bankSerial
 	oldest []serialKey // in order of opening, which is the order of expiry
-}
-
-type bankEpoch struct {
-	operator Operator
-	keyID    KeyID
-	request  []byte
-	reply    []byte
-	private  hpke.PrivateKey // nil once joined
-	join     []byte          // the Join that was accepted: a repeat gets the same answer
-	es       secret.Value
-	ends     time.Time
-	left     int
 }
 
 type serialKey struct {
@@ -75,7 +59,17 @@ func NewBank(cfg BankConfig) *Bank {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Bank{cfg: cfg, epochs: make(map[EpochID]*bankEpoch), serial: make(map[serialKey]*bankSerial)}
+	return &Bank{cfg: cfg, epochs: newEpochTable(), serial: make(map[serialKey]*bankSerial)}
+}
+
+// staticKey finds the static key that a header names. One that is not a key is
+// none: HKDF would take an empty one, and so would everybody else's.
+func (b *Bank) staticKey(h Header) (secret.Value, bool) {
+	sk, ok := b.cfg.StaticKeys(h.Operator, h.KeyID)
+	if !ok || sk.Len() != keyLen {
+		return secret.Value{}, false
+	}
+	return sk, true
 }
 
 // header reads a message's header, checks its type and finds the static key.
@@ -84,7 +78,7 @@ func (b *Bank) header(t Type, msg []byte) (Header, secret.Value, error) {
 	if err != nil {
 		return h, secret.Value{}, err
 	}
-	sk, ok := b.cfg.StaticKeys(h.Operator, h.KeyID)
+	sk, ok := b.staticKey(h)
 	if !ok {
 		return h, secret.Value{}, refuse(UnknownStaticKey, "operator %s, key %s", h.Operator, h.KeyID)
 	}
@@ -94,72 +88,9 @@ func (b *Bank) header(t Type, msg []byte) (Header, secret.Value, error) {
 	return h, sk, nil
 }
 
-// Node reads which node asks for an epoch, so that the bank can look up its
-// largest boot number.
-func (b *Bank) Node(msg []byte) (Operator, uint16, error) {
-	h, sk, err := b.header(TypeEpochRequest, msg)
-	if err != nil {
-		return "", 0, err
-	}
-	if len(msg) < headerLen+epochNonceLen {
-		return "", 0, malformed("epoch request of %d bytes", len(msg))
-	}
-	ad := msg[:headerLen+epochNonceLen]
-	plain, err := openOnce(derive(sk, ad[headerLen:], "starhash/1 epoch request"), msg[len(ad):], ad)
-	if err != nil {
-		return "", 0, err
-	}
-	r := &reader{b: plain}
-	node := r.u16()
-	return h.Operator, node, r.end()
-}
-
-// Epoch answers an EpochRequest with a fresh key pair's public half. lastBoot is
-// the largest boot number that the bank has stored for the node, 0 if none.
-func (b *Bank) Epoch(msg []byte, lastBoot uint32) ([]byte, error) {
-	if _, _, err := b.Node(msg); err != nil {
-		return nil, err
-	}
-	h, sk, err := b.header(TypeEpochRequest, msg)
-	if err != nil {
-		return nil, err
-	}
-	private, err := epochKEM().GenerateKey()
-	if err != nil {
-		return nil, refuse(Busy, "epoch key: %v", err)
-	}
-	h.Type = TypeEpochReply
-	rand.Read(h.Epoch[:])
-	rand.Read(h.Serial[:]) // no serial here: what makes the answer's key its own
-	reply := h.append(nil)
-	plain := append([]byte(nil), private.PublicKey().Bytes()...)
-	plain = binary.BigEndian.AppendUint32(plain, uint32(EpochLife/time.Second))
-	plain = binary.BigEndian.AppendUint32(plain, EpochKeys)
-	plain = binary.BigEndian.AppendUint32(plain, lastBoot)
-	reply = sealOnce(answerKey(sk, labelEpochReply, msg, reply), reply, pad(plain), reply)
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.cfg.Now()
-	b.sweep(now)
-	if len(b.epochs) >= maxEpochs {
-		return nil, refuse(Busy, "%d epochs alive", len(b.epochs))
-	}
-	b.epochs[h.Epoch] = &bankEpoch{
-		operator: h.Operator, keyID: h.KeyID, private: private, ends: now.Add(EpochLife), left: EpochKeys,
-		request: append([]byte(nil), msg...), reply: reply,
-	}
-	return reply, nil
-}
-
 // sweep forgets what has ended. The caller holds b.mu.
 func (b *Bank) sweep(now time.Time) {
-	for id, e := range b.epochs {
-		if now.After(e.ends) {
-			e.es.Wipe()
-			delete(b.epochs, id)
-		}
-	}
+	b.epochs.sweep(now)
 	for len(b.oldest) > 0 {
 		k := b.oldest[0]
 		// An expired serial stays for one more life, so that the answer is
@@ -173,61 +104,6 @@ func (b *Bank) sweep(now time.Time) {
 		}
 		b.oldest = b.oldest[1:]
 	}
-}
-
-func (b *Bank) epoch(h Header, now time.Time) (*bankEpoch, error) {
-	e := b.epochs[h.Epoch]
-	if e == nil || now.After(e.ends) || e.operator != h.Operator || e.keyID != h.KeyID {
-		return nil, refuse(UnknownEpoch, "%x", h.Epoch)
-	}
-	return e, nil
-}
-
-// Join takes the gateway's encapsulation, derives the epoch secret and destroys
-// the private key.
-func (b *Bank) Join(msg []byte) ([]byte, error) {
-	h, sk, err := b.header(TypeJoin, msg)
-	if err != nil {
-		return nil, err
-	}
-	if len(msg) != headerLen+epochEncLen+tagLen {
-		return nil, malformed("join of %d bytes", len(msg))
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e, err := b.epoch(h, b.cfg.Now())
-	if err != nil {
-		return nil, err
-	}
-	if e.private == nil {
-		if string(e.join) != string(msg) {
-			return nil, refuse(UnknownEpoch, "joined already")
-		}
-		return joined(h, e), nil
-	}
-	ad := msg[:headerLen+epochEncLen]
-	r, err := hpke.NewRecipient(ad[headerLen:], e.private, hpke.HKDFSHA256(), hpke.AES256GCM(), epochInfo(e.request, e.reply))
-	if err != nil {
-		return nil, refuse(BadSeal, "encapsulation: %v", err)
-	}
-	x, err := r.Export(exportLabel, keyLen)
-	if err != nil {
-		return nil, refuse(BadSeal, "encapsulation: %v", err)
-	}
-	export := secret.New(x)
-	defer export.Wipe()
-	es := epochSecret(export, sk, e.request, e.reply, ad)
-	if _, err := openOnce(derive(es, nil, "starhash/1 join"), msg[len(ad):], ad); err != nil {
-		return nil, err
-	}
-	e.es, e.private, e.join = es, nil, append([]byte(nil), msg...)
-	return joined(h, e), nil
-}
-
-func joined(h Header, e *bankEpoch) []byte {
-	h.Type = TypeJoined
-	head := h.append(nil)
-	return sealOnce(answerKey(e.es, labelJoined, e.join, head), head, nil, head)
 }
 
 // OpenBatch is an Open message that has been decrypted.
@@ -253,10 +129,7 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 	b.mu.Lock()
 	now := b.cfg.Now()
 	b.sweep(now)
-	e, err := b.epoch(h, now)
-	if err == nil && e.private != nil {
-		err = refuse(UnknownEpoch, "not joined")
-	}
+	e, err := b.epochs.joined(h, now)
 	var es secret.Value
 	if err == nil {
 		es = secret.Copy(e.es.Reveal())
@@ -265,6 +138,14 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	batch, err := b.openBatch(h, sk, es, msg)
+	if err != nil {
+		es.Wipe()
+	}
+	return batch, err
+}
+
+func (b *Bank) openBatch(h Header, sk, es secret.Value, msg []byte) (*OpenBatch, error) {
 	body := msg[:len(msg)-tagLen]
 	if _, err := openOnce(openKey(es, body), msg[len(body):], body); err != nil {
 		return nil, err
@@ -273,6 +154,9 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 	n := int(r.u16())
 	if n == 0 || n > MaxBatch {
 		return nil, malformed("%d openings, want 1 to %d", n, MaxBatch)
+	}
+	if err := b.count(h, sha256.Sum256(msg), n); err != nil {
+		return nil, err
 	}
 	batch := &OpenBatch{Header: h, Entries: make([]Opening, n), message: msg, es: es}
 	for i := range batch.Entries {
@@ -284,22 +168,31 @@ func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
 		}
 		batch.Entries[i] = openInitial(sk, h, s, sealed)
 	}
-	if err := r.end(); err != nil {
-		return nil, err
-	}
+	return batch, r.end()
+}
+
+// count takes n serials off an epoch, once for each Open message: whoever
+// repeats a recorded one must not use up the epoch, nor make the bank decrypt
+// and look up its entries again.
+func (b *Bank) count(h Header, hash [32]byte, n int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e, err = b.epoch(h, now); err != nil {
-		return nil, err
+	e, err := b.epochs.joined(h, b.cfg.Now())
+	if err != nil {
+		return err
+	}
+	if _, again := e.opens[hash]; again {
+		return refuse(ReplayedSerial, "an Open message came twice")
 	}
 	if e.left < n {
-		return nil, refuse(UnknownEpoch, "used up")
+		return refuse(UnknownEpoch, "used up")
 	}
 	if len(b.serial)+n > b.cfg.MaxOpen {
-		return nil, refuse(Busy, "%d serials open", len(b.serial))
+		return refuse(Busy, "%d serials open", len(b.serial))
 	}
+	e.opens[hash] = struct{}{}
 	e.left -= n
-	return batch, nil
+	return nil
 }
 
 func openInitial(sk secret.Value, h Header, s Serial, sealed []byte) Opening {
@@ -406,7 +299,7 @@ func (b *Bank) Refuse(msg []byte, err error) []byte {
 	}
 	var sk secret.Value
 	if h, herr := ParseHeader(msg); herr == nil && code != UnknownStaticKey {
-		sk, _ = b.cfg.StaticKeys(h.Operator, h.KeyID)
+		sk, _ = b.staticKey(h)
 	}
 	return errorMessage(msg, code, sk)
 }

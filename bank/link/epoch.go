@@ -20,25 +20,25 @@ const (
 	epochNonceLen  = 32
 	epochPublicLen = 1216 // MLKEM768-X25519 encapsulation key, bytes
 	epochEncLen    = 1120 // and its encapsulated secret
+
+	epochRequestLen = headerLen + epochNonceLen + 2 + tagLen
 )
 
 func epochKEM() hpke.KEM { return hpke.MLKEM768X25519() }
 
-// epochInfo is HPKE's info: both ends must have seen the same request and reply.
-func epochInfo(request, reply []byte) []byte {
-	a, b := sha256.Sum256(request), sha256.Sum256(reply)
-	return append(append([]byte("starhash/1 epoch"), a[:]...), b[:]...)
+// epochInfo is HPKE's info, made of the SHA-256 of the messages: both ends must
+// have seen the same request and reply.
+func epochInfo(request, reply [32]byte) []byte {
+	return append(append([]byte("starhash/1 epoch"), request[:]...), reply[:]...)
 }
 
 // epochSecret mixes the static key into what HPKE exports, because HPKE base
 // mode authenticates nobody: without SK, a man in the middle who ran HPKE
-// himself still does not know ES.
-func epochSecret(export, sk secret.Value, request, reply, join []byte) secret.Value {
-	h := sha256.New()
-	h.Write(request)
-	h.Write(reply)
-	h.Write(join)
-	return derive(export, sk.Reveal(), "starhash/1 epoch secret"+string(h.Sum(nil)))
+// himself still does not know ES. The transcript is the SHA-256 of each message,
+// so that no two transcripts run together to the same bytes; join is what comes
+// before its tag.
+func epochSecret(export, sk secret.Value, request, reply, join [32]byte) secret.Value {
+	return derive(export, sk.Reveal(), "starhash/1 epoch secret"+string(request[:])+string(reply[:])+string(join[:]))
 }
 
 const exportLabel = "starhash/1 epoch export"
@@ -114,7 +114,8 @@ func (e *Hello) Join(reply []byte) ([]byte, error) {
 	if err != nil {
 		return nil, malformed("epoch key: %v", err)
 	}
-	enc, sender, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), epochInfo(e.Message, reply))
+	asked, replied := sha256.Sum256(e.Message), sha256.Sum256(reply)
+	enc, sender, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), epochInfo(asked, replied))
 	if err != nil {
 		return nil, malformed("epoch key: %v", err)
 	}
@@ -126,7 +127,7 @@ func (e *Hello) Join(reply []byte) ([]byte, error) {
 	msg := append(h.append(nil), enc...)
 	x := secret.New(export)
 	defer x.Wipe()
-	e.es = epochSecret(x, e.g.StaticKey, e.Message, reply, msg)
+	e.es = epochSecret(x, e.g.StaticKey, asked, replied, sha256.Sum256(msg))
 	e.header = h
 	e.join = sealOnce(derive(e.es, nil, "starhash/1 join"), msg, nil, msg)
 	return e.join, nil

@@ -25,7 +25,8 @@ const (
 	UnknownSerial Code = 4
 	// ExpiredSerial: opened too long ago. Nothing was executed under it.
 	ExpiredSerial Code = 5
-	// ReplayedSerial: the serial was used for another request. An alarm.
+	// ReplayedSerial: the serial was used for another request, or the same Open
+	// message came before. An alarm.
 	ReplayedSerial Code = 6
 	// Mismatch: the authentication information is not that of the opening. An alarm.
 	Mismatch Code = 7
