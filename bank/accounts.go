@@ -172,7 +172,7 @@ func (a *Accounts) put(tx ledger.Tx, row accountRow) (created bool, err error) {
 		_, err = tx.Exec(`UPDATE customers SET imsi = ?, name = ? WHERE msisdn = ?`, row.imsi, row.name, row.msisdn)
 		return false, err
 	}
-	if !errors.Is(err, errNoCustomer) {
+	if !errors.Is(err, ErrNoCustomer) {
 		return false, err
 	}
 	id, err := ledger.Open(tx, row.msisdn, row.currency, false)

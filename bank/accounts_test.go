@@ -53,7 +53,7 @@ func TestImport(t *testing.T) {
 				t.Errorf("the error repeats a PIN:\n%v", err)
 			}
 			// All or nothing.
-			if _, err := w.Accounts().Show(t.Context(), "263770000001"); !errors.Is(err, errNoCustomer) {
+			if _, err := w.Accounts().Show(t.Context(), "263770000001"); !errors.Is(err, ErrNoCustomer) {
 				t.Errorf("a part was imported: %v", err)
 			}
 			w.balanced()
@@ -105,7 +105,7 @@ func TestAccountsBesideTheBank(t *testing.T) {
 		a.SetBlocked(t.Context(), "263779999999", true),
 		a.ResetPIN(t.Context(), "263779999999", secretOf("2580")),
 	} {
-		if !errors.Is(err, errNoCustomer) {
+		if !errors.Is(err, ErrNoCustomer) {
 			t.Errorf("nobody's account: %v", err)
 		}
 	}
@@ -133,4 +133,23 @@ func TestGenerate(t *testing.T) {
 	if err := Generate(&strings.Builder{}, 1, 1, 1, "XYZ"); err == nil {
 		t.Error("generated in a currency that does not exist")
 	}
+}
+
+// FuzzParseAccounts: whatever a file holds, no panic, and what is accepted has
+// the form of an account.
+func FuzzParseAccounts(f *testing.F) {
+	f.Add(people)
+	f.Add(AccountColumns + "\n\"263770000001\",648010000000011,\"A\nB\",4826,1.5,\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		a := &Accounts{currency: "USD"}
+		rows, err := a.parse(strings.NewReader(file))
+		if err != nil {
+			return
+		}
+		for _, r := range rows {
+			if !isNumber(r.msisdn, 15) || !isNumber(r.imsi, 15) || r.name == "" || r.balance < 0 || checkPIN(r.pin) != nil {
+				t.Errorf("accepted %+v", r)
+			}
+		}
+	})
 }

@@ -108,11 +108,14 @@ func (c *Config) Validate() (problems []configs.Problem) {
 	if _, err := ledger.Exponent(c.Currency); err != nil {
 		wrong("currency", fmt.Sprintf("is %q, which is not known here", c.Currency), "an ISO 4217 code such as USD or KES")
 	}
-	for key, amount := range map[string]int64{"fee": c.Fee, "limits.single": c.Limits.Single, "limits.daily": c.Limits.Daily} {
-		if amount < 0 || amount > ledger.MaxAmount {
-			wrong(key, fmt.Sprintf("is %d", amount), fmt.Sprintf("minor units, 0 to %d", int64(ledger.MaxAmount)))
+	amount := func(key string, value int64) {
+		if value < 0 || value > ledger.MaxAmount {
+			wrong(key, fmt.Sprintf("is %d", value), fmt.Sprintf("minor units, 0 to %d", int64(ledger.MaxAmount)))
 		}
 	}
+	amount("fee", c.Fee)
+	amount("limits.single", c.Limits.Single)
+	amount("limits.daily", c.Limits.Daily)
 	if c.PINTries < 1 || c.PINTries > maxPINTries {
 		wrong("pin_tries", fmt.Sprintf("is %d", c.PINTries), fmt.Sprintf("1 to %d", maxPINTries))
 	}

@@ -2,9 +2,12 @@ package bank
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"starhash/configs"
 )
 
 func TestValidate(t *testing.T) {
@@ -86,5 +89,39 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	}
 	if _, err := os.Stat(w.path("none")); err == nil {
 		t.Error("New made a key file")
+	}
+}
+
+// The documented file loads, and paths are relative to it.
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "bank.yaml")
+	file := `
+listen: 127.0.0.1:8443
+tls: { cert_file: keys/bank.pem, key_file: keys/bank.key, client_ca_file: keys/ca.pem }
+database: bank.db
+operators:
+  - name: op1
+    client_cn: gateway-1
+    static_keys:
+      - { id: sk1, file: keys/static-sk1 }
+pin_key_file: keys/pin
+pin_verify_key_file: keys/pin-verify
+pin_tries: 4
+currency: KES
+fee: 25
+limits: { single: 100000, daily: 500000 }
+admin: { listen: 127.0.0.1:9091 }
+`
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	if err := configs.Load(path, &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Database != filepath.Join(dir, "bank.db") || c.Operators[0].StaticKeys[0].File != filepath.Join(dir, "keys/static-sk1") ||
+		c.PINTries != 4 || c.Limits.Daily != 500000 || c.Operators[0].ClientCN != "gateway-1" {
+		t.Errorf("%+v", c)
 	}
 }

@@ -23,8 +23,8 @@ type customer struct {
 	spentOn  string // the bank's local day
 }
 
-// errNoCustomer says that no customer has an MSISDN.
-var errNoCustomer = errors.New("bank: no such customer")
+// ErrNoCustomer says that no customer has an MSISDN.
+var ErrNoCustomer = errors.New("bank: no such customer")
 
 func findCustomer(tx ledger.Tx, msisdn string) (*customer, error) {
 	c := &customer{msisdn: msisdn}
@@ -32,7 +32,7 @@ func findCustomer(tx ledger.Tx, msisdn string) (*customer, error) {
 		FROM customers WHERE msisdn = ?`, msisdn).
 		Scan(&c.imsi, &c.name, &c.account, &c.blocked, &c.pinSalt, &c.pinValue, &c.pinWrong, &c.spent, &c.spentOn)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errNoCustomer
+		return nil, ErrNoCustomer
 	}
 	return c, err
 }

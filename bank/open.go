@@ -65,7 +65,7 @@ func (b *Bank) openOne(tx ledger.Tx, op link.Operator, o link.Opening) (link.Ope
 	}
 	c, err := findCustomer(tx, o.Identity.MSISDN)
 	switch {
-	case errors.Is(err, errNoCustomer):
+	case errors.Is(err, ErrNoCustomer):
 		return link.OpenNotCustomer, nil
 	case err != nil:
 		return 0, err

@@ -181,8 +181,8 @@ func (s *store) ready(ctx context.Context) error {
 	if s.broken.Load() {
 		return errors.New("the last commit failed")
 	}
-	var one int
-	return s.db.QueryRowContext(ctx, `SELECT 1 FROM customers UNION SELECT 1 LIMIT 1`).Scan(&one)
+	var some bool
+	return s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM customers)`).Scan(&some)
 }
 
 // close lets the writer finish what waits, and closes the database.

@@ -126,7 +126,7 @@ func (b *Bank) inquire(tx ledger.Tx, op link.Operator, q *link.Request) (*link.R
 func (b *Bank) execute(tx ledger.Tx, op link.Operator, q *link.Request, p pins) (*link.Reply, error) {
 	c, err := findCustomer(tx, q.Identity.MSISDN)
 	switch {
-	case errors.Is(err, errNoCustomer):
+	case errors.Is(err, ErrNoCustomer):
 		return b.decline(link.NotCustomer), nil
 	case err != nil:
 		return nil, err
@@ -202,7 +202,7 @@ func (b *Bank) transfer(tx ledger.Tx, op link.Operator, q *link.Request, c *cust
 		return declined(link.OwnAccount)
 	}
 	payee, err := findCustomer(tx, q.Payee)
-	if errors.Is(err, errNoCustomer) || (err == nil && payee.blocked) {
+	if errors.Is(err, ErrNoCustomer) || (err == nil && payee.blocked) {
 		return declined(link.UnknownPayee)
 	}
 	if err != nil {

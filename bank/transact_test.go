@@ -236,6 +236,10 @@ func TestLastBoot(t *testing.T) {
 	if g.epoch.LastBoot != 3000000000 {
 		t.Errorf("boot %d, want 3000000000", g.epoch.LastBoot)
 	}
+	g.end.Node = 9
+	if g.join(); g.epoch.LastBoot != 0 {
+		t.Errorf("boot %d of a node that never opened a serial", g.epoch.LastBoot)
+	}
 }
 
 // The same serial with the same bytes: the same stored bytes, money moves once.
@@ -556,6 +560,30 @@ func TestLogAndDatabaseHoldNoSecrets(t *testing.T) {
 		if strings.Contains(s, "736251") || strings.Contains(s, tendai) {
 			t.Errorf("the database holds a secret: %q", s)
 		}
+	}
+}
+
+// A verification value is of one customer and one enrolment: it cannot be
+// copied to another row, and a PIN set again does not show as the same.
+func TestVerificationValues(t *testing.T) {
+	w := newWorld(t, nil)
+	v, pin := w.vault, secretOf("1357")
+	salt, value := v.enrol(tendai, pin)
+	if !v.matches(&customer{msisdn: tendai, pinSalt: salt, pinValue: value}, pin) {
+		t.Error("the right PIN does not match")
+	}
+	if v.matches(&customer{msisdn: rudo, pinSalt: salt, pinValue: value}, pin) {
+		t.Error("a value serves another customer")
+	}
+	if v.matches(&customer{msisdn: tendai, pinSalt: salt, pinValue: value}, secretOf("1358")) {
+		t.Error("a wrong PIN matches")
+	}
+	if _, again := v.enrol(tendai, pin); bytes.Equal(again, value) {
+		t.Error("the same PIN has the same value twice")
+	}
+	other := vault{verify: link.NewKey()}
+	if other.matches(&customer{msisdn: tendai, pinSalt: salt, pinValue: value}, pin) {
+		t.Error("a value is verified under another key")
 	}
 }
 
