@@ -84,8 +84,8 @@ func (c *Config) Validate() []configs.Problem {
 		switch {
 		case a.Password.Empty() && a.PasswordFile == "":
 			problem(at+"password", "is not there", "password or password_file")
-		case a.Password.Len() > 8:
-			problem(at+"password", "is too long", "at most 8 characters (SMPP 3.4 §5.2.2)")
+		case a.Password.Len() > 64: // as the codec; ESMEs break the 8 of §5.2.2
+			problem(at+"password", "is too long", "at most 64 octets (8 in SMPP 3.4)")
 		}
 	}
 	for i, p := range c.Phones {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{"system_id", func(c *Config) { c.SystemID = "sixteen-letters!" }},
 		{"password", func(c *Config) { c.Password = secretOf("") }},
-		{"password", func(c *Config) { c.Password = secretOf("ninechars") }},
+		{"password", func(c *Config) { c.Password = secretOf(strings.Repeat("x", 65)) }},
 		{"accounts[0].system_id", func(c *Config) { c.Accounts = []Account{{SystemID: "starhash", Password: secretOf("x")}} }},
 		{"accounts[0].password", func(c *Config) { c.Accounts = []Account{{SystemID: "b"}} }},
 		{"phones[0].msisdn", func(c *Config) { c.Phones = []Phone{{MSISDN: "+263"}} }},
