@@ -2,6 +2,9 @@ package main
 
 import (
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +35,32 @@ func gatewayCommand(log func() (*slog.Logger, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		stop := onHangup(func() {
+			if err := g.Reload(); err != nil {
+				log.Error("texts not reloaded; the old ones stay", "error", err)
+				return
+			}
+			log.Info("texts reloaded")
+		})
+		defer stop()
 		return g.Run(c.Context())
 	}
 	return c
+}
+
+// onHangup calls f for every SIGHUP until the function that it returns is called.
+func onHangup(f func()) (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() { // ends when hangups is closed; stop waits for it
+		defer close(done)
+		for range hangups {
+			f()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
 }

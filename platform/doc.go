@@ -1,0 +1,49 @@
+// Package platform is the operator's management platform: the gateway between
+// the SMSC and the bank.
+//
+// # The way of a message
+//
+//	deliver_sm ─▶ gateway.go   join parts, read the command, seal the PIN
+//	              accept.lua   journal + dedupe + pending key, one atomic write
+//	           ◀─ deliver_sm_resp, only now
+//	journal    ─▶ execute.go   dynamic key, seal, record the bytes, send, retry
+//	              finish.lua   verdict + confirmation, one atomic write
+//	outbox     ─▶ outbox.go    submit_sm, receipt
+//
+// Start reading at gateway.go, Deliver. transaction.go has the states.
+//
+// # Invariants
+//
+//   - Nothing is acknowledged to the SMSC before all that follows from it is in
+//     Redis.
+//   - A journaled transaction ends done or declined, by this gateway or by
+//     whichever starts next, and its subscriber is told; silence of the bank is
+//     neither.
+//   - The sealed bytes are recorded before they are first sent, and every
+//     repetition sends those. Other bytes go out only under another serial,
+//     after the bank has said that the old one is void, and with the same
+//     transaction number, which the bank executes once.
+//   - A dynamic key is taken by one transaction, in the script that journals it.
+//   - A PIN in clear lives from the PDU to SealPIN in gateway.go and nowhere
+//     else. What is confidential in Redis is wrapped by the Keyring; when a
+//     transaction is final, what could open its bytes is deleted.
+//
+// # Where this differs from the first design
+//
+//   - The PIN capsule is bound to MSISDN and transaction number, not to the
+//     serial: the serial belongs to an opening, which is known only after the
+//     journal script has taken the pending key. The bank executes a transaction
+//     number once, under whatever serial, so the binding is as tight.
+//   - Taking the pending key and journaling are one script, so there is no claim
+//     to remember and no second Redis for keys: the wrapped key is in the
+//     journal's Redis until the transaction is final, and is useless once the
+//     Keyring has destroyed the KEK of that hour.
+//
+// # Failures
+//
+// Redis away: ESME_RX_T_APPN, the SMSC keeps the message. Bank away before
+// anything was sent: "nothing moved" after bank.give_up. Bank silent after: the
+// same bytes again with back-off, "pending" after bank.pending_after, an inquiry
+// that voids after bank.fresh, and then for as long as it takes. SMSC away: the
+// outbox waits. A damaged entry is set aside with an alarm; the rest flows.
+package platform
