@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"starhash/configs/secret"
 )
@@ -196,5 +200,93 @@ func TestEmptyStaticKeyIsNone(t *testing.T) {
 	var e *Error
 	if _, err := hello.Join(p.bank.Refuse(hello.Message, refuse(Busy, ""))); !errors.As(err, &e) || e.Authenticated {
 		t.Errorf("an error is authenticated under a key that is not in use: %v", err)
+	}
+}
+
+// A number of another operator's is refused: a PIN capsule is bound to its
+// transaction's number, and so to the operator.
+func TestNumbersOfAnotherOperatorAreRefused(t *testing.T) {
+	p := newPair(t)
+	e := p.epoch(t)
+	theirs := NewNumbers("op2", 7, 1)
+	batch := must[*Batch](t)(e.Open([]Opening{{Serial: theirs.Serial(), Identity: alice}}))
+	ob := must[*OpenBatch](t)(p.bank.Open(batch.Message))
+	if CodeOf(ob.Entries[0].Err) != Mismatch {
+		t.Errorf("another operator's serial: %v, want %v", ob.Entries[0].Err, Mismatch)
+	}
+	q := p.request(alice)
+	q.ID = theirs.TxID()
+	if _, err := p.bank.Transact(p.open(t, e, alice).SealRequest(q)); CodeOf(err) != Mismatch {
+		t.Errorf("another operator's transaction: %v, want %v", err, Mismatch)
+	}
+	q = &Request{Identity: alice, ID: p.nums.TxID(), Kind: KindInquire, Target: theirs.TxID()}
+	if _, err := p.bank.Transact(p.open(t, e, alice).SealRequest(q)); CodeOf(err) != Mismatch {
+		t.Errorf("an inquiry about another operator's transaction: %v, want %v", err, Mismatch)
+	}
+}
+
+// Keys go when their exchange is over, and not under the feet of one under way.
+func TestForget(t *testing.T) {
+	p := newPair(t)
+	k := p.open(t, p.epoch(t), alice)
+	msg := k.SealRequest(p.request(alice))
+	x, other := must[*Exchange](t)(p.bank.Transact(msg)), must[*Exchange](t)(p.bank.Transact(msg))
+	kept := p.bank.serial[serialKey{"op1", k.Header.Serial}].keys
+	p.bank.Forget(x)
+	if zero := make([]byte, keyLen); !bytes.Equal(kept.request.Reveal(), zero) || !bytes.Equal(kept.reply.Reveal(), zero) || !bytes.Equal(x.reply.Reveal(), zero) {
+		t.Error("a forgotten serial's keys are still there")
+	}
+	if _, err := p.bank.Transact(msg); CodeOf(err) != UnknownSerial {
+		t.Errorf("a forgotten serial: %v, want %v", err, UnknownSerial)
+	}
+	if _, err := k.OpenReply(msg, other.Seal(&Reply{Outcome: Done}), p.gw.StaticKey); err != nil {
+		t.Errorf("an exchange under way lost its key: %v", err)
+	}
+}
+
+func TestSweepDestroysWhatHasEnded(t *testing.T) {
+	p := newPair(t)
+	e := p.epoch(t)
+	k := p.open(t, e, alice)
+	es := p.bank.epochs.byID[e.ID].es
+	keys := p.bank.serial[serialKey{"op1", k.Header.Serial}].keys
+	p.now = p.now.Add(EpochLife + time.Second)
+	p.bank.Sweep()
+	if !bytes.Equal(es.Reveal(), make([]byte, keyLen)) {
+		t.Error("the epoch secret outlives its epoch")
+	}
+	p.now = p.now.Add(20 * time.Minute)
+	p.bank.Sweep()
+	if !bytes.Equal(keys.request.Reveal(), make([]byte, keyLen)) {
+		t.Error("a dynamic key outlives its serial")
+	}
+}
+
+// An error of a code that this version does not know is malformed, and never
+// "no error of the link", which is how a missing code reads.
+func TestUnknownErrorCodeIsMalformed(t *testing.T) {
+	p := newPair(t)
+	hello := p.gw.Hello()
+	for _, c := range []Code{0, 10, 255} {
+		var e *Error
+		_, err := hello.Join(errorMessage(hello.Message, c, p.gw.StaticKey))
+		if !errors.As(err, &e) || e.Code != Malformed || !e.FromPeer {
+			t.Errorf("code %d reads as %v, want %v", byte(c), err, Malformed)
+		}
+	}
+}
+
+func TestPostFollowsNoRedirect(t *testing.T) {
+	var elsewhere atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			elsewhere.Store(true)
+			return
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer s.Close()
+	if _, err := Post(t.Context(), s.Client(), s.URL, PathOpen, []byte("x")); err == nil || elsewhere.Load() {
+		t.Errorf("a redirect was followed: %v", err)
 	}
 }

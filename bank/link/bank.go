@@ -202,8 +202,12 @@ func openInitial(sk secret.Value, h Header, s Serial, sealed []byte) Opening {
 		return Opening{Serial: s, Err: err}
 	}
 	o, err := decodeOpening(plain)
-	if err == nil && o.Serial != s {
+	switch {
+	case err != nil:
+	case o.Serial != s:
 		err = refuse(Mismatch, "the opening of another serial")
+	case !h.Operator.numbered(TxID(s)):
+		err = refuse(Mismatch, "serial %s is not of operator %s", s, h.Operator)
 	}
 	o.Serial, o.Err = s, err
 	return o
@@ -241,7 +245,7 @@ func (b *Bank) Finish(batch *OpenBatch, results []OpenResult) ([]byte, error) {
 	h.Type = TypeOpened
 	rand.Read(h.Serial[:]) // no serial here: what makes the answer's key its own
 	head := h.append(nil)
-	return sealOnce(answerKey(batch.es, labelOpened, batch.message, head), head, pad(plain), head), nil
+	return sealOnce(answerKey(batch.es, labelOpened, batch.message, head), head, pad(plain, padTo), head), nil
 }
 
 // Exchange is a Transact message that has been decrypted.
@@ -265,30 +269,72 @@ func (b *Bank) Transact(msg []byte) (*Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	s := b.serial[serialKey{h.Operator, h.Serial}]
-	now := b.cfg.Now()
-	b.mu.Unlock()
-	switch {
-	case s == nil:
-		return nil, refuse(UnknownSerial, "%s", h.Serial)
-	case now.After(s.expires):
-		return nil, refuse(ExpiredSerial, "%s", h.Serial)
-	case h != s.keys.Header:
-		return nil, refuse(BadSeal, "serial %s was opened in another epoch or under another key", h.Serial)
-	}
-	_, q, err := openRequest(s.keys.request, msg)
+	keys, identity, err := b.dynamic(h)
 	if err != nil {
 		return nil, err
 	}
-	if !q.Identity.Same(s.identity) {
-		return nil, refuse(Mismatch, "serial %s was opened for another subscriber", h.Serial)
+	defer keys.request.Wipe()
+	_, q, err := openRequest(keys.request, msg)
+	switch {
+	case err != nil:
+	case !q.Identity.Same(identity):
+		err = refuse(Mismatch, "serial %s was opened for another subscriber", h.Serial)
+	case !h.Operator.numbered(q.ID) || q.Kind == KindInquire && !h.Operator.numbered(q.Target):
+		err = refuse(Mismatch, "transaction %s or %s is not of operator %s", q.ID, q.Target, h.Operator)
 	}
-	return &Exchange{Header: h, Hash: sha256.Sum256(msg), Request: q, Opened: s.identity, reply: s.keys.reply}, nil
+	if err != nil {
+		keys.reply.Wipe()
+		return nil, err
+	}
+	return &Exchange{Header: h, Hash: sha256.Sum256(msg), Request: q, Opened: identity, reply: keys.reply}, nil
+}
+
+// dynamic returns a copy of a serial's keys, because the serial may be forgotten
+// and its keys wiped while the transaction is under way.
+func (b *Bank) dynamic(h Header) (DynamicKeys, Identity, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.cfg.Now()
+	b.sweep(now)
+	s := b.serial[serialKey{h.Operator, h.Serial}]
+	switch {
+	case s == nil:
+		return DynamicKeys{}, Identity{}, refuse(UnknownSerial, "%s", h.Serial)
+	case now.After(s.expires):
+		return DynamicKeys{}, Identity{}, refuse(ExpiredSerial, "%s", h.Serial)
+	case h != s.keys.Header:
+		return DynamicKeys{}, Identity{}, refuse(BadSeal, "serial %s was opened in another epoch or under another key", h.Serial)
+	}
+	k := s.keys
+	return DynamicKeys{Header: k.Header, request: secret.Copy(k.request.Reveal()), reply: secret.Copy(k.reply.Reveal())}, s.identity, nil
 }
 
 // Seal makes the Reply message. Call it once: the reply key seals one message.
 func (x *Exchange) Seal(p *Reply) []byte { return sealReply(x.reply, x.Header, x.Hash, p) }
+
+// Forget destroys the dynamic keys of an exchange whose sealed reply is safely
+// stored: a recording of it no longer opens with anything that the bank has, and
+// its place is free. A repeat is answered from the store; a caller that does not
+// look there first must not call Forget.
+func (b *Bank) Forget(x *Exchange) {
+	x.reply.Wipe()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := serialKey{x.Header.Operator, x.Header.Serial}
+	if s := b.serial[k]; s != nil {
+		s.keys.Wipe()
+		delete(b.serial, k)
+	}
+}
+
+// Sweep destroys the keys of what has ended. Every message does so too; the
+// bank's owner calls it now and then, so that a quiet link keeps no secret
+// beyond its life.
+func (b *Bank) Sweep() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep(b.cfg.Now())
+}
 
 // Refuse makes the Error message that answers msg with err, authenticated where
 // the bank has the static key that msg names. An err that is no *Error is Busy.

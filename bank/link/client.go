@@ -27,7 +27,8 @@ const (
 // bank has it.
 var ErrNotSent = errors.New("the bank cannot be reached; nothing was sent")
 
-// Post carries one message over HTTPS and returns the answer. ctx bounds it.
+// Post carries one message over HTTPS and returns the answer. ctx bounds it. It
+// follows no redirect: the bank is where the configuration says, and nowhere else.
 func Post(ctx context.Context, c *http.Client, baseURL, path string, msg []byte) ([]byte, error) {
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -38,7 +39,9 @@ func Post(ctx context.Context, c *http.Client, baseURL, path string, msg []byte)
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	req.Header.Set("Content-Type", ContentType)
-	resp, err := c.Do(req)
+	direct := *c
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := direct.Do(req)
 	if err != nil {
 		if !connected.Load() {
 			return nil, fmt.Errorf("%w: %w", ErrNotSent, err)

@@ -32,13 +32,16 @@
 //
 // # Invariants
 //
-//   - A dynamic key seals one request and one reply.
+//   - A dynamic key seals one request and one reply; no key of any sort seals two
+//     different messages, even when somebody sends a recorded one again.
+//   - A recorded message sent again without the static key costs the bank a
+//     bounded amount of memory, and keeps nobody out.
 //   - The fixed-size header is associated data of every sealed message; a reply
 //     is bound to the hash of its request: a reply of another request, or of
 //     another subscriber, does not open.
 //   - An unauthenticated Error is a hint, never a verdict.
-//   - Plain texts are padded to multiples of 256 bytes: the size tells nothing
-//     about the kind or the amount.
+//   - Requests, replies and openings each have one size: it tells nothing about
+//     the kind, the amount, the statement or the number.
 //
 // # Failures
 //

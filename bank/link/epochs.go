@@ -47,7 +47,7 @@ type epochTable struct {
 	asked   map[[32]byte]*bankEpoch    // by the request, joined or not
 	waiting map[epochNode][]*bankEpoch // not joined yet, oldest first
 	alive   map[Operator]int
-	oldest  []*bankEpoch               // in order of making, which is the order of ending
+	oldest  []*bankEpoch // in order of making, which is the order of ending
 }
 
 func newEpochTable() epochTable {
@@ -161,7 +161,7 @@ func (b *Bank) Epoch(msg []byte, lastBoot uint32) ([]byte, error) {
 	plain = binary.BigEndian.AppendUint32(plain, uint32(EpochLife/time.Second))
 	plain = binary.BigEndian.AppendUint32(plain, EpochKeys)
 	plain = binary.BigEndian.AppendUint32(plain, lastBoot)
-	reply = sealOnce(answerKey(sk, labelEpochReply, msg, reply), reply, pad(plain), reply)
+	reply = sealOnce(answerKey(sk, labelEpochReply, msg, reply), reply, pad(plain, padTo), reply)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -28,7 +28,8 @@ const (
 	// ReplayedSerial: the serial was used for another request, or the same Open
 	// message came before. An alarm.
 	ReplayedSerial Code = 6
-	// Mismatch: the authentication information is not that of the opening. An alarm.
+	// Mismatch: the authentication information is not that of the opening, or a
+	// number is another operator's. An alarm.
 	Mismatch Code = 7
 	// BadSeal: it does not open under the key that its header names. An alarm.
 	BadSeal Code = 8
@@ -120,5 +121,8 @@ func checkError(request, msg []byte, sk secret.Value) error {
 	head := msg[:headerLen+1]
 	_, err = openOnce(answerKey(sk, labelError, request, head), msg[headerLen+1:], head)
 	e.Authenticated = err == nil
+	if _, known := codeNames[e.Code]; !known {
+		e.Code, e.Detail = Malformed, fmt.Sprintf("error answer with code %d", msg[headerLen])
+	}
 	return e
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,11 +272,26 @@ func TestOneBadEntryLeavesTheOthers(t *testing.T) {
 func TestSizesTellNothing(t *testing.T) {
 	p := newPair(t)
 	k := p.open(t, p.epoch(t), alice)
-	balance := &Request{Identity: alice, ID: p.nums.TxID(), Kind: KindBalance, PIN: make(Capsule, capsuleLen)}
+	pin := make(Capsule, capsuleLen)
 	transfer := p.request(alice)
-	transfer.PIN, transfer.Amount = make(Capsule, capsuleLen), 99_999_999
-	if a, b := len(k.SealRequest(balance)), len(k.SealRequest(transfer)); a != b {
-		t.Errorf("a balance request has %d bytes, a transfer %d", a, b)
+	transfer.PIN, transfer.Amount = pin, 99_999_999
+	for _, q := range []*Request{
+		{Identity: alice, ID: p.nums.TxID(), Kind: KindBalance, PIN: pin},
+		{Identity: alice, ID: p.nums.TxID(), Kind: KindPINChange, PIN: pin, NewPIN: pin},
+		{Identity: alice, ID: p.nums.TxID(), Kind: KindInquire, Target: p.nums.TxID()},
+	} {
+		if a, b := len(k.SealRequest(q)), len(k.SealRequest(transfer)); a != b {
+			t.Errorf("a %v has %d bytes, a transfer %d", q.Kind, a, b)
+		}
+	}
+	long := &Reply{Outcome: Done, Currency: "USD", Payee: bob.MSISDN, PayeeName: strings.Repeat("é", 20), PayerName: strings.Repeat("é", 20),
+		Lines: slices.Repeat([]Line{{At: p.now, Amount: -1, Kind: KindTransfer, Party: "0002"}}, maxLines)}
+	if a, b := len(long.encode()), len((&Reply{Outcome: WrongPIN}).encode()); a != b {
+		t.Errorf("a mini-statement has %d bytes, a refusal %d", a, b)
+	}
+	kenya := Opening{Identity: Identity{IMSI: "639020000000004", MSISDN: "254700000004", Source: SourceRegistry}, At: p.now}
+	if a, b := len(kenya.encode()), len(Opening{Identity: Identity{IMSI: "1", MSISDN: "1"}}.encode()); a != b {
+		t.Errorf("an opening has %d bytes, another %d", a, b)
 	}
 }
 
@@ -330,7 +346,8 @@ func TestSerialText(t *testing.T) {
 			t.Fatalf("%s came back as %s, %v", s, back, err)
 		}
 	})
-	for _, bad := range []string{"", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0000000000000000000000000U"} {
+	for _, bad := range []string{"", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0000000000000000000000000U",
+		"000000000000000000000000\u0131", "\u017f000000000000000000000000"} { // dotless i, long s: capitals of one byte
 		if _, err := ParseSerial(bad); err == nil {
 			t.Errorf("%q was read as a serial", bad)
 		}

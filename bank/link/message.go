@@ -64,8 +64,8 @@ type Opening struct {
 }
 
 func (o Opening) encode() []byte {
-	b := append(o.Identity.append(nil), o.Serial[:]...)
-	return appendTime(b, o.At)
+	b := append(o.Identity.append(make([]byte, 0, padOpeningTo)), o.Serial[:]...)
+	return pad(appendTime(b, o.At), padOpeningTo)
 }
 
 func decodeOpening(b []byte) (o Opening, err error) {
@@ -131,7 +131,7 @@ type Request struct {
 
 // Encode is the plain text of a Transact message, padded.
 func (q *Request) encode() []byte {
-	b := make([]byte, 0, 2*padTo+tagLen)
+	b := make([]byte, 0, padTo)
 	b = q.Identity.append(b)
 	b = append(b, q.ID[:]...)
 	b = append(b, byte(q.Kind))
@@ -142,7 +142,7 @@ func (q *Request) encode() []byte {
 	b = appendBlob(b, q.NewPIN)
 	b = append(b, q.Target[:]...)
 	b = appendTime(b, q.Asked)
-	return pad(b)
+	return pad(b, padTo)
 }
 
 func decodeRequest(b []byte) (*Request, error) {
@@ -238,7 +238,7 @@ type Reply struct {
 }
 
 func (p *Reply) encode() []byte {
-	b := make([]byte, 0, padTo+tagLen)
+	b := make([]byte, 0, padTo)
 	b = append(b, byte(p.Outcome), p.TriesLeft)
 	b = appendI64(b, p.Amount)
 	b = appendI64(b, p.Fee)
@@ -255,7 +255,7 @@ func (p *Reply) encode() []byte {
 		b = append(b, byte(l.Kind))
 		b = appendStr(b, l.Party)
 	}
-	return pad(b)
+	return pad(b, padTo)
 }
 
 func decodeReply(b []byte) (*Reply, error) {

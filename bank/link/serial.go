@@ -14,7 +14,7 @@ import (
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // Serial is the serial number of an opening: operator (2 bytes, the beginning
-// of the SHA-256 of its name) ‖ node (2) ‖ boot (4) ‖ counter (4) ‖ random (4).
+// of the SHA-256 of its name, so that no number is good with another operator) ‖ node (2) ‖ boot (4) ‖ counter (4) ‖ random (4).
 // It is free of clocks, and unique as long as no boot number is used twice by
 // one node.
 type Serial [16]byte
@@ -41,10 +41,18 @@ func ParseSerial(text string) (Serial, error) {
 	if len(text) != 26 {
 		return s, fmt.Errorf("a serial number has 26 characters, not %d", len(text))
 	}
-	t := strings.NewReplacer("I", "1", "L", "1", "O", "0").Replace(strings.ToUpper(text))
 	var acc uint64
 	bits, n := 0, 0
-	for i, c := range []byte(t) {
+	for i, c := range []byte(text) {
+		switch c {
+		case 'I', 'i', 'L', 'l':
+			c = '1'
+		case 'O', 'o':
+			c = '0'
+		}
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
 		v := strings.IndexByte(crockford, c)
 		if v < 0 {
 			return Serial{}, fmt.Errorf("character %d, %q, is not Crockford base32", i+1, c)
@@ -79,6 +87,17 @@ func encode32(b []byte) string {
 	return string(out)
 }
 
+// prefix begins an operator's numbers.
+func (op Operator) prefix() [2]byte {
+	sum := sha256.Sum256([]byte(op))
+	return [2]byte(sum[:2])
+}
+
+// numbered says whether a number, of either sort, is one of the operator's.
+func (op Operator) numbered(id TxID) bool {
+	return [2]byte(id[:2]) == op.prefix()
+}
+
 // Numbers makes Serials and TxIDs for one boot of one node. It is safe for
 // concurrent use.
 type Numbers struct {
@@ -89,9 +108,9 @@ type Numbers struct {
 // NewNumbers begins the numbers of a boot. boot must never have been used by
 // this node before.
 func NewNumbers(op Operator, node uint16, boot uint32) *Numbers {
-	sum := sha256.Sum256([]byte(op))
 	n := &Numbers{}
-	copy(n.prefix[:2], sum[:2])
+	prefix := op.prefix()
+	copy(n.prefix[:], prefix[:])
 	binary.BigEndian.PutUint16(n.prefix[2:4], node)
 	binary.BigEndian.PutUint32(n.prefix[4:8], boot)
 	return n

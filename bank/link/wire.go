@@ -219,12 +219,18 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return appendI64(dst, t.Unix())
 }
 
-// padTo is the block that plain texts are padded to, in bytes.
-const padTo = 256
+// What plain texts are padded to multiples of, in bytes: a block holds any
+// request (two PIN capsules in it), and any reply (a mini-statement of ten lines
+// and two masked names in it); openings have a smaller one, for they go by the
+// thousand.
+const (
+	padTo        = 512
+	padOpeningTo = 64
+)
 
-func pad(b []byte) []byte {
-	if n := len(b) % padTo; n != 0 {
-		b = append(b, make([]byte, padTo-n)...)
+func pad(b []byte, to int) []byte {
+	if n := len(b) % to; n != 0 {
+		b = append(b, make([]byte, to-n)...)
 	}
 	return b
 }
