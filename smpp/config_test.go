@@ -1,0 +1,44 @@
+package smpp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"starhash/configs/secret"
+)
+
+func TestValidate(t *testing.T) {
+	good := BindConfig{Name: "smsc-1", Address: "127.0.0.1:2775", SystemID: "starhash"}
+	good.SetDefaults()
+	if ps := good.Validate(); len(ps) > 0 {
+		t.Fatalf("defaults: %v", ps)
+	}
+	for key, change := range map[string]func(*BindConfig){
+		"name":             func(c *BindConfig) { c.Name = "" },
+		"address":          func(c *BindConfig) { c.Address = "127.0.0.1" },
+		"system_id":        func(c *BindConfig) { c.SystemID = "sixteen-letters-" },
+		"system_type":      func(c *BindConfig) { c.SystemType = "a\nb" },
+		"address_range":    func(c *BindConfig) { c.AddressRange = strings.Repeat("x", 41) },
+		"password":         func(c *BindConfig) { c.Password = secret.New(make([]byte, 65)) },
+		"password_file":    func(c *BindConfig) { c.Password, c.PasswordFile = secret.New([]byte("x")), "y" },
+		"bind":             func(c *BindConfig) { c.Bind = "transciever" },
+		"window":           func(c *BindConfig) { c.Window = -1 },
+		"inbound_queue":    func(c *BindConfig) { c.InboundQueue = 1e6 },
+		"source_ton":       func(c *BindConfig) { c.SourceTON = 7 },
+		"source_npi":       func(c *BindConfig) { c.SourceNPI = 19 },
+		"enquire_link":     func(c *BindConfig) { c.EnquireLink = time.Millisecond },
+		"response_timeout": func(c *BindConfig) { c.ResponseTimeout = -time.Second },
+		"bind_timeout":     func(c *BindConfig) { c.BindTimeout = time.Hour },
+		"write_timeout":    func(c *BindConfig) { c.WriteTimeout = 1 },
+		"reconnect_min":    func(c *BindConfig) { c.ReconnectMin = 1 },
+		"reconnect_max":    func(c *BindConfig) { c.ReconnectMax = c.ReconnectMin - 1 },
+		"max_pdu":          func(c *BindConfig) { c.MaxPDU = 100 },
+	} {
+		c := good
+		change(&c)
+		if ps := c.Validate(); len(ps) != 1 || ps[0].Key != key {
+			t.Errorf("%s: %v", key, ps)
+		}
+	}
+}
