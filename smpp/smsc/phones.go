@@ -242,7 +242,8 @@ func (p *phone) add(m InboxMessage, user []byte) {
 	m.N = p.next
 	p.next++
 	if len(p.inbox) >= maxInbox {
-		p.inbox = slices.Delete(p.inbox, 0, len(p.inbox)-maxInbox+1)
+		p.inbox[0] = InboxMessage{}
+		p.inbox = p.inbox[1:] // append moves the rest now and then, not every time
 	}
 	p.inbox = append(p.inbox, m)
 	close(p.changed)
