@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,16 +53,14 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 	coding, parts := smpp.SplitText(string(text.Reveal()), m.ID[len(m.ID)-1])
 	wait := newPause(200*time.Millisecond, 10*time.Second)
 	ids := make([]string, 0, len(parts))
-	bind := ""
+	var esme *smpp.ESME
 	for len(ids) < len(parts) {
-		esme := g.bindFor(e.Bind)
-		if esme == nil {
+		if esme = g.bindFor(e.Bind); esme == nil {
 			if wait.next(ctx) != nil {
 				return
 			}
 			continue
 		}
-		bind = esme.Config().Name
 		id, err := esme.Submit(ctx, submitSM(e, coding, parts[len(ids)], len(parts) > 1))
 		if err == nil {
 			ids = append(ids, id)
@@ -81,10 +80,12 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 		}
 	}
 	g.metrics.outbox.WithLabelValues(e.Purpose, "submitted").Inc()
-	if e.Reference != "" && e.Purpose == "confirmation" {
-		g.awaitReceipt(ctx, bind, ids[len(ids)-1], e)
-	}
 	g.sent(ctx, partition, m.ID, e, "submitted")
+	if e.Reference != "" && e.Purpose == "confirmation" && esme.Config().RequestReceipts {
+		if err := g.awaitReceipt(ctx, esme.Config().Name, ids[len(ids)-1], e); err != nil {
+			g.log.Warn("a delivery receipt will not be matched", "ref", e.Reference, "error", err)
+		}
+	}
 }
 
 func submitSM(e outboxEntry, coding byte, payload []byte, long bool) *smpp.Message {
@@ -154,44 +155,69 @@ func (g *Gateway) sent(ctx context.Context, partition int, id string, e outboxEn
 	}
 }
 
-// receiptKeep is how long a delivery receipt is waited for.
-const receiptKeep = 48 * time.Hour
+// receiptKeep is how long a delivery receipt is waited for, and receiptPark how
+// long one that comes before the submit_sm_resp that names it is kept.
+const (
+	receiptKeep = 48 * time.Hour
+	receiptPark = 10 * time.Minute
+)
+
+// parked marks a receipt that came early; references hold no blank.
+const parked = "early "
 
 func (s *Store) receiptKey(msisdn, bind, id string) string {
 	return key(s.partition(msisdn), "receipt", bind, id)
 }
 
-func (g *Gateway) awaitReceipt(ctx context.Context, bind, id string, e outboxEntry) {
-	for _, b := range g.binds {
-		if b.Config().Name == bind && b.Config().RequestReceipts {
-			if err := g.store.redis.Set(ctx, g.store.receiptKey(e.To, bind, id), e.Reference, receiptKeep).Err(); err != nil {
-				g.log.Warn("a delivery receipt will not be matched", "ref", e.Reference, "error", storeError(err))
-			}
-		}
+// awaitReceipt leaves word of what a message id confirms, or applies the receipt
+// that came before it.
+func (g *Gateway) awaitReceipt(ctx context.Context, bind, id string, e outboxEntry) error {
+	before, err := g.store.redis.SetArgs(ctx, g.store.receiptKey(e.To, bind, id), e.Reference, redis.SetArgs{TTL: receiptKeep, Get: true}).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return storeError(err)
 	}
+	if state, early := strings.CutPrefix(before, parked); early {
+		return g.applyReceipt(ctx, e.To, e.Reference, state)
+	}
+	return nil
 }
 
 // receipt notes a delivery receipt on the transaction whose confirmation it is
 // about. It changes the confirmation's state, never the transaction's. One that
-// nothing waits for is acknowledged and dropped.
+// nothing waits for is kept for a while, because SMSCs send receipts before the
+// submit_sm_resp that names them.
 func (g *Gateway) receipt(ctx context.Context, bind string, from smpp.Address, r smpp.Receipt) error {
 	msisdn, ok := g.number(from)
 	if !ok {
 		return nil
 	}
 	k := g.store.receiptKey(msisdn, bind, r.MessageID)
-	ref, err := g.store.redis.Get(ctx, k).Result()
-	if errors.Is(err, redis.Nil) {
-		g.metrics.receipts.WithLabelValues("unmatched").Inc()
+	before, err := g.store.redis.SetArgs(ctx, k, parked+r.State, redis.SetArgs{Mode: "NX", TTL: receiptPark, Get: true}).Result()
+	if errors.Is(err, redis.Nil) || (err == nil && strings.HasPrefix(before, parked)) {
+		g.metrics.receipts.WithLabelValues("parked").Inc()
 		return nil
 	}
 	if err != nil {
 		return storeError(err)
 	}
-	g.metrics.receipts.WithLabelValues(r.State).Inc()
+	g.metrics.receipts.WithLabelValues(receiptState(r.State)).Inc()
+	return g.applyReceipt(ctx, msisdn, before, r.State)
+}
+
+// receiptState keeps an SMSC's own inventions out of the metrics' labels.
+func receiptState(s string) string {
+	switch s {
+	case "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD", "ENROUTE":
+		return s
+	}
+	return "other"
+}
+
+func (g *Gateway) applyReceipt(ctx context.Context, msisdn, ref, state string) error {
 	tx := key(g.store.partition(msisdn), "tx", ref)
-	if err := g.store.redis.HSet(ctx, tx, "confirmed", fmt.Sprintf("receipt %s", r.State)).Err(); err != nil {
+	n, err := g.store.redis.Exists(ctx, tx).Result()
+	if err != nil || n == 0 { // its record's time is over
 		return storeError(err)
 	}
-	return nil
+	return storeError(g.store.redis.HSet(ctx, tx, "confirmed", fmt.Sprintf("receipt %s", receiptState(state))).Err())
 }
