@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 
@@ -10,6 +13,7 @@ import (
 	"starhash/bank"
 	"starhash/bank/ledger"
 	"starhash/configs"
+	"starhash/configs/secret"
 )
 
 func accountsCommand(log func() (*slog.Logger, error)) *cobra.Command {
@@ -97,6 +101,41 @@ func accountsCommand(log func() (*slog.Logger, error)) *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(generate, imports, show, total)
+	block := func(name, short string, blocked bool) *cobra.Command {
+		return &cobra.Command{
+			Use: name + " MSISDN", Short: short, Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error {
+				return open(func(_ bank.Config, a *bank.Accounts) error {
+					if err := a.SetBlocked(c.Context(), args[0], blocked); err != nil {
+						return fmt.Errorf("%s: %w", args[0], err)
+					}
+					fmt.Fprintf(c.OutOrStdout(), "%s blocked: %v\n", args[0], blocked)
+					return nil
+				})
+			},
+		}
+	}
+	resetPIN := &cobra.Command{
+		Use: "reset-pin MSISDN", Short: "Give an account a new PIN, read from standard input, and unlock it", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			b := make([]byte, 16)
+			n, err := io.ReadFull(c.InOrStdin(), b)
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return fmt.Errorf("%w: the new PIN is read from standard input: %w", errUsage, err)
+			}
+			pin := secret.New(bytes.TrimSpace(b[:n]))
+			defer pin.Wipe()
+			return open(func(_ bank.Config, a *bank.Accounts) error {
+				if err := a.ResetPIN(c.Context(), args[0], pin); err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s has a new PIN\n", args[0])
+				return nil
+			})
+		},
+	}
+	c.AddCommand(generate, imports, show, total,
+		block("block", "Refuse an account's transactions", true),
+		block("unblock", "Take an account's transactions again", false), resetPIN)
 	return c
 }
