@@ -1,0 +1,63 @@
+// Package smpp is the ESME side of SMPP 3.4: it binds to an SMSC, takes
+// messages of subscribers (MO) and submits ours to them (MT). SPEC.md lists
+// what of the specification is there and where we differ from it.
+//
+// # What is where
+//
+//	pdu.go      operations, statuses, optional parameters, bodies
+//	codec.go    octets to PDU and back, on go-smpp's fields
+//	text.go     GSM 03.38, UCS2, Latin-1; cutting long text
+//	concat.go   which part of a long message a message is
+//	receipt.go  delivery receipts
+//	config.go   BindConfig
+//	esme.go     ESME: dial, bind, bind again; Submit
+//	session.go  one connection: reader, writer, keeper of the link
+//	window.go   requests that wait for their response
+//	inbound.go  Delivery, and the workers that hand it to the application
+//
+// The SMSC simulator in smsc uses the codec and the text, not the session, so
+// that a mistake in the session is not mirrored there.
+//
+// # A session
+//
+//	        ┌── reader ──> enquire_link, unbind, what does not decode: answered here
+//	        │      ├─────> responses: to whoever waits for that operation and number
+//	SMSC <──┤      └─────> deliver_sm, data_sm: to the worker of the source address ──> Handler
+//	        │                                                                              │
+//	        └── writer <── queue <── Submit (window) · enquire_link · Delivery.Ack <───────┘
+//
+// # Invariants
+//
+//   - The reader runs no business code. However long the application takes,
+//     the link is kept alive.
+//   - A message is acknowledged when the application says so, with the status
+//     it says, at most once, and only on the connection it came on.
+//   - A response settles a request when it answers the request's operation and
+//     has its number. Numbers of the two directions are independent (§3.2).
+//   - ErrNotSent is certain: no octet of the PDU was handed to the connection.
+//     From that moment on, an end without an answer is ErrOutcomeUnknown.
+//   - Everything is bounded: a PDU (MaxPDU), its optional parameters (256), the
+//     submissions under way (Window), the messages taken and not acknowledged
+//     (InboundQueue), the answers that wait for a peer to read.
+//   - Every wait has a deadline or a context, and every goroutine somebody who
+//     waits for it: Run returns when none is left.
+//   - A payload lies in one place on the heap, Message.Payload, from the socket
+//     to Delivery.Wipe: the read buffer and the frame are zeroed as they are
+//     taken apart. Payloads and passwords are never printed.
+//
+// # Failures
+//
+//	PDU that does not decode            its own response or generic_nack with a fitting status; the bind lives
+//	command_length out of bounds        generic_nack ESME_RINVCMDLEN, reconnect: nobody knows where the next PDU is
+//	InboundQueue full                   ESME_RTHROTTLED at once
+//	message on a transmitter            ESME_RINVBNDSTS
+//	the application panics              ESME_RX_T_APPN, the stack in the log
+//	no PDU for EnquireLink              enquire_link; nothing for ResponseTimeout: reconnect
+//	peer does not read for WriteTimeout reconnect
+//	unbind by the SMSC                  unbind_resp, reconnect
+//	connection lost                     reconnect after a jittered pause that doubles; messages queued for the
+//	                                    application and not yet begun are dropped, since the SMSC sends them again
+//	bind refused                        the status in the log, the same pause
+//	response after ResponseTimeout      in the log with its message id
+//	stop                                intake refused with ESME_RX_T_APPN, what is owed waited for, unbind; bounded
+package smpp
