@@ -104,9 +104,6 @@ func (c *BindConfig) Validate() []configs.Problem {
 	text("system_id", c.SystemID, 15)
 	text("system_type", c.SystemType, 12)
 	text("address_range", c.AddressRange, 40)
-	if !c.Password.Empty() && c.PasswordFile != "" {
-		bad("password_file", "is given together with password", "one of the two")
-	}
 	if c.Password.Len() > 64 {
 		bad("password", "is too long", "at most 64 octets (8 in SMPP 3.4)")
 	}

@@ -27,7 +27,8 @@ func phoneCommand() *cobra.Command {
 	wait := sms.Flags().Duration("wait", 30*time.Second, "how long to wait for an answer")
 	sms.RunE = func(c *cobra.Command, args []string) error {
 		client := &smsc.Client{BaseURL: *url}
-		ctx, cancel := context.WithTimeout(c.Context(), *wait)
+		// A little longer, so that the simulator's own "not yet" arrives.
+		ctx, cancel := context.WithTimeout(c.Context(), *wait+5*time.Second)
 		defer cancel()
 		after, err := lastMessage(ctx, client, *from)
 		if err != nil {
