@@ -139,6 +139,14 @@ func TestJoinIsTriedOnce(t *testing.T) {
 	if _, err := p.bank.Join(join); CodeOf(err) != UnknownEpoch {
 		t.Fatalf("a join after a bad one: %v, want %v", err, UnknownEpoch)
 	}
+
+	// Nor does a second good one take the place of the first.
+	hello = p.gw.Hello()
+	reply := must[[]byte](t)(p.bank.Epoch(hello.Message, 0))
+	must[[]byte](t)(p.bank.Join(must[[]byte](t)(hello.Join(reply))))
+	if _, err := p.bank.Join(must[[]byte](t)(hello.Join(reply))); CodeOf(err) != UnknownEpoch {
+		t.Fatalf("a second join: %v, want %v", err, UnknownEpoch)
+	}
 }
 
 func TestJoinsAtOnceAgree(t *testing.T) {
