@@ -99,6 +99,7 @@ func FormatNumber(minor int64, currency string) string {
 type amountRules struct {
 	exponent int
 	words    map[string]bool // names of the currency, in capitals
+	foreign  map[string]bool // names of others
 }
 
 func newAmountRules(currency string) (amountRules, error) {
@@ -106,9 +107,18 @@ func newAmountRules(currency string) (amountRules, error) {
 	if !ok {
 		return amountRules{}, fmt.Errorf("currency %q is not known here: want an ISO 4217 code such as USD or KES", currency)
 	}
-	r := amountRules{exponent: exp, words: map[string]bool{currency: true}}
-	for _, w := range currencyWords[currency] {
-		r.words[w] = true
+	r := amountRules{exponent: exp, words: map[string]bool{currency: true}, foreign: map[string]bool{}}
+	for code := range exponents {
+		r.foreign[code] = true
+	}
+	for code, words := range currencyWords {
+		for _, w := range words {
+			if code == currency {
+				r.words[w] = true
+			} else if len(w) > 1 { // one letter may mean anything
+				r.foreign[w] = true
+			}
+		}
 	}
 	return r, nil
 }
@@ -184,18 +194,11 @@ func (r amountRules) strip(in [][]byte) (out [][]byte, v verdict) {
 
 // currency judges a word that should name the currency.
 func (r amountRules) currency(word []byte) verdict {
-	if r.words[string(word)] {
+	switch {
+	case r.words[string(word)]: // some words are of several currencies: the own one first
 		return amountRead
-	}
-	if _, known := exponents[string(word)]; known {
+	case r.foreign[string(word)]:
 		return amountForeign
-	}
-	for _, words := range currencyWords {
-		for _, w := range words {
-			if len(w) > 1 && w == string(word) {
-				return amountForeign
-			}
-		}
 	}
 	return amountBad
 }

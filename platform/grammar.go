@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -226,8 +227,9 @@ func (p *parser) transfer(fields []field) (Command, *Refusal) {
 	}
 	last := len(fields) - 1
 	pin := fields[last].text
-	whole := p.readings(fields)         // as if the PIN were missing
-	before := p.readings(fields[:last]) // as if the last field were the PIN
+	whole := p.readings(fields, true)          // as if the PIN were missing
+	defer clear(whole.found)                   // which may have read a PIN as a part of a number
+	before := p.readings(fields[:last], false) // as if the last field were the PIN
 	switch {
 	case isPIN(pin) && len(before.found) == 1 && len(whole.found) == 0:
 		payee, ok := p.g.numbers.dialable(before.found[0].payee)
@@ -273,18 +275,21 @@ type reading struct {
 }
 
 // readings tries every cut, with the amount first and with the number first.
-// The same result by two ways is one reading.
-func (p *parser) readings(fields []field) (r readings) {
+// The same result by two ways is one reading. endsInPIN says that the last field
+// may be a PIN, and so no part of a number whose length is not known.
+func (p *parser) readings(fields []field, endsInPIN bool) (r readings) {
 	for cut := 1; cut < len(fields); cut++ {
-		r.try(p, fields[:cut], fields[cut:])
-		r.try(p, fields[cut:], fields[:cut])
+		head, tail := fields[:cut], fields[cut:]
+		r.try(p, head, tail, endsInPIN && len(tail) > 1)
+		r.try(p, tail, head, false)
 	}
 	return r
 }
 
-func (r *readings) try(p *parser, amountFields, payeeFields []field) {
+func (r *readings) try(p *parser, amountFields, payeeFields []field, homeOnly bool) {
 	amount, v := p.amount(amountFields)
-	payee, ok := p.g.numbers.read(payeeFields)
+	payee, foreign, ok := p.g.numbers.read(payeeFields)
+	ok = ok && !(foreign && homeOnly)
 	switch {
 	case ok && v == amountRead:
 		for _, known := range r.found {
@@ -333,7 +338,7 @@ func (p *parser) pinChange(fields []field) (Command, *Refusal) {
 			return Command{}, p.refuse(TextPINMalformed)
 		}
 	}
-	if string(fields[1].text) != string(fields[2].text) { // compared in place, not copied
+	if !bytes.Equal(fields[1].text, fields[2].text) {
 		return Command{}, p.refuse(TextPINsDiffer)
 	}
 	return Command{Kind: KindPINChange, PIN: secret.Copy(fields[0].text), NewPIN: secret.Copy(fields[1].text)}, nil
@@ -350,7 +355,7 @@ func (p *parser) airtime(fields []field) (Command, *Refusal) {
 	if len(fields) > 0 {
 		amount, v = p.amount(fields)
 	}
-	r := p.readings(fields)
+	r := p.readings(fields, false)
 	if v == amountRead {
 		r.found = append(r.found, reading{amount: amount})
 	}

@@ -45,12 +45,16 @@ func newNumberRules(country string) (numberRules, error) {
 // read reads fields that stand together as one number. It takes, for 263:
 // +263771000002, 00263771000002, 263771000002, 0771000002, 771000002, with
 // blanks and dashes between digits; and +27... or 0027... for other countries.
+// A part of a number in blanks has two digits at least, and 00 is not a part: the
+// 0 of "5 0 771000002" may belong to an amount.
+//
 // It looks at lengths and prefixes alone: the fields may hold a PIN by mistake,
-// and the library that knows more wants strings.
-func (r numberRules) read(fields []field) (m msisdn, ok bool) {
+// and the library that knows more wants strings. The lengths of other countries'
+// numbers are not known here, so there a PIN behind could always be a part too.
+func (r numberRules) read(fields []field) (m msisdn, foreign, ok bool) {
 	texts, ok := together(fields)
-	if !ok {
-		return m, false
+	if !ok || len(texts) > 1 && bytes.Equal(texts[0], []byte("00")) {
+		return m, false, false
 	}
 	var room [maxMSISDN + 2]byte // and 00
 	defer clear(room[:])
@@ -60,13 +64,16 @@ func (r numberRules) read(fields []field) (m msisdn, ok bool) {
 		if i == 0 {
 			t = rest
 		}
+		if len(t) < 2 && len(texts) > 1 {
+			return m, false, false
+		}
 		for j, c := range t {
 			switch {
 			case c >= '0' && c <= '9' && len(digits) < len(room):
 				digits = append(digits, c)
 			case c == '-' && j > 0 && j < len(t)-1 && t[j-1] != '-':
 			default:
-				return m, false
+				return m, false, false
 			}
 		}
 	}
@@ -77,22 +84,20 @@ func (r numberRules) read(fields []field) (m msisdn, ok bool) {
 	}
 	inside, home := bytes.CutPrefix(digits, []byte(r.country))
 	home = home && len(inside) == r.length
-	local, trunk := digits, false
-	if r.trunk != "" {
-		local, trunk = bytes.CutPrefix(digits, []byte(r.trunk))
-	}
+	local := bytes.TrimPrefix(digits, []byte(r.trunk))
 	switch {
-	case home && (international || len(digits) != r.length):
+	case home:
 		copy(m[:], digits)
 	case international && !bytes.HasPrefix(digits, []byte(r.country)) &&
 		len(digits) >= minForeign && len(digits) <= maxMSISDN && digits[0] != '0':
 		copy(m[:], digits)
-	case !international && len(local) == r.length && (trunk || len(digits) == r.length):
+		foreign = true
+	case !international && len(local) == r.length:
 		copy(m[copy(m[:], r.country):], local)
 	default:
-		return m, false
+		return m, false, false
 	}
-	return m, true
+	return m, foreign, true
 }
 
 // dialable asks the library whether a number may be a mobile phone, and returns

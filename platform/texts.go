@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -50,6 +49,11 @@ func LoadTexts(fsys fs.FS) (*Texts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Contains(files, English+".yaml") {
+		return nil, errors.New("texts: en.yaml is missing")
+	}
+	files = slices.DeleteFunc(files, func(file string) bool { return file == English+".yaml" })
+	files = slices.Insert(files, 0, English+".yaml") // first: the others are checked against it
 	t := &Texts{languages: map[string]*language{}}
 	all := &configs.Error{}
 	for _, file := range files {
@@ -57,24 +61,15 @@ func LoadTexts(fsys fs.FS) (*Texts, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := &textReader{file: file, wordLines: map[string]int{}}
-		t.languages[strings.TrimSuffix(path.Base(file), ".yaml")] = r.read(text)
-		slices.SortStableFunc(r.problems, func(a, b configs.Located) int { return cmp.Compare(a.Line, b.Line) })
+		r := &textReader{file: file, english: t.languages[English], wordLines: map[string]int{}}
+		t.languages[strings.TrimSuffix(file, ".yaml")] = r.read(text)
+		slices.SortFunc(r.problems, func(a, b configs.Located) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.String(), b.String()))
+		})
 		all.Problems = append(all.Problems, r.problems...)
 	}
 	if len(all.Problems) > 0 {
 		return nil, all
-	}
-	en := t.languages[English]
-	if en == nil {
-		return nil, errors.New("texts: en.yaml is missing")
-	}
-	for code, l := range t.languages {
-		for word, kind := range l.words {
-			if k, ok := en.words[word]; ok && k != kind {
-				return nil, fmt.Errorf("%s.yaml: commands.%s: %s is the English word for %s", code, kind, word, k)
-			}
-		}
 	}
 	return t, nil
 }
@@ -160,8 +155,9 @@ func fitsSMS(text string) bool {
 // textReader reads one file and keeps what is wrong with it.
 type textReader struct {
 	file      string
+	english   *language // nil while English itself is read
 	problems  []configs.Located
-	wordLines map[string]int
+	wordLines map[string]int // folded word to the line of its command
 }
 
 func (r *textReader) report(line int, key, message, want string) {
@@ -237,6 +233,9 @@ func (r *textReader) commands(l *language, commands map[string]yaml.Node) {
 			}
 			if line, again := r.wordLines[folded]; again {
 				r.report(node.Line, key, fmt.Sprintf("%s is taken in line %d", word, line), "a word for one command")
+			}
+			if r.english != nil && r.english.words[folded] != 0 && r.english.words[folded] != kind {
+				r.report(node.Line, key, fmt.Sprintf("%s is the English word for %s", word, r.english.words[folded]), "another")
 			}
 			r.wordLines[folded] = node.Line
 			l.words[folded] = kind
