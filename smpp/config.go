@@ -25,7 +25,7 @@ type BindConfig struct {
 	Address      string       `mapstructure:"address"`       // host:port of the SMSC
 	SystemID     string       `mapstructure:"system_id"`     // at most 15 characters
 	Password     secret.Value `mapstructure:"password"`      // at most 64 octets; SMPP 3.4 itself allows 8
-	PasswordFile string       `mapstructure:"password_file"` // instead of Password; the role reads it into Password
+	PasswordFile string       `mapstructure:"password_file"` // instead of Password, into which configs.Load reads it
 	SystemType   string       `mapstructure:"system_type"`   // at most 12 characters
 	Bind         Mode         `mapstructure:"bind"`          // transceiver
 	Dialect      string       `mapstructure:"dialect"`       // USSD dialect; this package does not look at it

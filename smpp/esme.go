@@ -30,8 +30,8 @@ type leg struct {
 }
 
 // NewESME makes the bind that cfg describes; what is zero there gets its
-// default. Run works it. cfg.Password has to be there already: PasswordFile is
-// not read.
+// default. Run works it. PasswordFile has to be in cfg.Password already: it is
+// not read here.
 func NewESME(cfg BindConfig, log *slog.Logger, h Handler) *ESME {
 	cfg.SetDefaults()
 	e := &ESME{
