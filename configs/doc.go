@@ -27,11 +27,11 @@
 //
 // # Files
 //
-// A relative value of a key named file or database, or ending in _file, is
-// relative to the directory of the configuration file, wherever it comes from:
+// A relative value of a key named file or database, or ending in _file or _dir,
+// is relative to the directory of the configuration file, wherever it comes from:
 // file, environment or default. ":memory:" and "file:" URIs of a database stay
 // as they are. Beside a secret x there may be a key x_file: Load reads the
-// secret from that file, and both set at once is an error.
+// secret from that file, and both written at once is an error.
 //
 // # What is refused
 //

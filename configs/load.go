@@ -270,7 +270,7 @@ func (l *loader) secretFile(field reflect.Value, key, path string) {
 	if path == "" {
 		return
 	}
-	if !field.Interface().(secret.Value).Empty() {
+	if _, set := l.at[key]; set { // a default gives way
 		l.report(key+"_file", "is set, and so is "+lastKey(key), "one of the two")
 		return
 	}
@@ -285,7 +285,7 @@ func (l *loader) secretFile(field reflect.Value, key, path string) {
 
 // isPath says whether the values of a key are paths.
 func isPath(name string) bool {
-	return name == "file" || name == "database" || strings.HasSuffix(name, "_file")
+	return name == "file" || name == "database" || strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_dir")
 }
 
 // resolve makes a relative path relative to dir.

@@ -35,6 +35,9 @@ type redis struct {
 	URL  string       `mapstructure:"url"`
 	Pool uint8        `mapstructure:"pool"`
 	Key  secret.Value `mapstructure:"key"`
+
+	User     secret.Value `mapstructure:"user"`
+	UserFile string       `mapstructure:"user_file"`
 }
 
 type bind struct {
@@ -47,8 +50,11 @@ type bind struct {
 }
 
 func (g *gateway) SetDefaults() { g.Database = "bank.db" }
-func (r *redis) SetDefaults()   { r.URL, r.Pool = "embedded", 10 }
-func (b *bind) SetDefaults()    { b.Window, b.EnquireLink = 10, time.Minute }
+func (r *redis) SetDefaults() {
+	r.URL, r.Pool = "embedded", 10
+	r.User = secret.New([]byte("default"))
+}
+func (b *bind) SetDefaults() { b.Window, b.EnquireLink = 10, time.Minute }
 
 func (b *bind) Validate() (ps []Problem) {
 	if b.Window < 1 {
@@ -107,7 +113,7 @@ func TestLoad(t *testing.T) {
 		{Name: "smsc-2", Password: secret.New([]byte("hunter2")), Window: 7, EnquireLink: time.Minute},
 	}
 	want.ShortCode = "7001"
-	want.Redis.URL, want.Redis.Pool = "embedded", 10
+	want.Redis.SetDefaults()
 	want.Database = filepath.Join(dir, "bank.db")
 	want.Numbers = []int{1, 2}
 	want.Ratio = 1000
@@ -151,7 +157,7 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	write("pw", "s3cret\n")
-	write("g.yaml", "smpp: {binds: [{password_file: pw}]}\ndatabase: ':memory:'\n")
+	write("g.yaml", "smpp: {binds: [{password_file: pw}]}\ndatabase: ':memory:'\nredis: {user_file: pw}\n")
 	var g gateway
 	if err := Load(filepath.Join(dir, "g.yaml"), &g); err != nil {
 		t.Fatal(err)
@@ -159,6 +165,9 @@ func TestFiles(t *testing.T) {
 	b := g.SMPP.Binds[0]
 	if string(b.Password.Reveal()) != "s3cret" || b.PasswordFile != filepath.Join(dir, "pw") || g.Database != ":memory:" {
 		t.Errorf("%+v database %q", b, g.Database)
+	}
+	if got := string(g.Redis.User.Reveal()); got != "s3cret" {
+		t.Errorf("a default stood against the file: %q", got)
 	}
 }
 
@@ -176,7 +185,7 @@ func TestProblems(t *testing.T) {
 		{"capitals", "redis: {URL: embedded}\n", "",
 			[]string{`gateway.yaml:4: redis.URL: unknown key; did you mean "url"?`}},
 		{"nothing near", "redis: {elephant: 1}\n", "",
-			[]string{`gateway.yaml:4: redis.elephant: unknown key; the keys here are url, pool, key`}},
+			[]string{`gateway.yaml:4: redis.elephant: unknown key; the keys here are url, pool, key, user, user_file`}},
 		{"all at once, by line", "      enquire_link: 5\n      imsi_tlv: 70000\n      window: many\nredis: yes\nnumbers: 3\nverbose: on\n", "", []string{
 			`gateway.yaml:4: smpp.binds[0].enquire_link: is 5; want a duration such as 500ms, 5s or 10m`,
 			`gateway.yaml:5: smpp.binds[0].imsi_tlv: is 70000; want a whole number, 0 to 65535`,

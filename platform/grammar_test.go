@@ -183,6 +183,9 @@ func TestParseRefuses(t *testing.T) {
 		{"zeros of the amount or of the number", "SEND 5 00 27821234567 1234", TextBadNumber},
 		{"two numbers", "SEND 771000002 772000003 1234", TextUnclear},
 		{"amount or number", "SEND 500 771 000 200 1234", TextUnclear},
+		{"country code or end of the amount", "SEND 500 263 771000002 1234", TextUnclear},
+		{"country code or amount", "SEND 263 771000002 1234", TextUnclear},
+		{"country code or end of the amount, in parts", "SEND 5 263 771 000 002 1234", TextUnclear},
 		{"two numbers with trunk prefix", "SEND 0771000002 0772000003 1234", TextBadAmount},
 		{"words between parts", "SEND 1 to 000 0771000002 1234", TextBadAmount},
 
