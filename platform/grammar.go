@@ -211,11 +211,7 @@ func (p *parser) meaningful(fields []field) (kept []field) {
 
 // refuse answers with a text that shows how to write the command.
 func (p *parser) refuse(key TextKey) *Refusal {
-	form, ok := p.own.forms[p.kind]
-	if !ok {
-		form = p.english.forms[p.kind]
-	}
-	return &Refusal{Key: key, Args: Args{"form": form}}
+	return &Refusal{Key: key, Args: Args{"form": p.own.forms[p.kind]}}
 }
 
 func (p *parser) unclear() *Refusal { return p.refuse(TextUnclear) }
