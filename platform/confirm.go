@@ -2,7 +2,6 @@ package platform
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"starhash/bank/link"
@@ -31,7 +30,7 @@ func (g *Gateway) confirmation(tx *Transaction, r *link.Reply) string {
 	case tx.Kind == link.KindMini:
 		lines := make([]Args, len(r.Lines))
 		for i, l := range r.Lines {
-			lines[i] = Args{"date": l.At.In(g.zone).Format("02/01"), "amount": signed(l.Amount, r.Currency), "last4": l.Party}
+			lines[i] = Args{"date": l.At.In(g.zone).Format("02/01"), "amount": FormatNumber(l.Amount, r.Currency), "last4": l.Party}
 		}
 		return texts.Statement(tx.Language, args, lines)
 	case r.Fee > 0:
@@ -53,14 +52,4 @@ func (g *Gateway) clock(t time.Time) string { return t.In(g.zone).Format("02/01/
 
 func lastDigits(msisdn string) string {
 	return msisdn[max(0, len(msisdn)-4):]
-}
-
-// signed is an amount of a statement line, with its sign and without currency.
-func signed(minor int64, currency string) string {
-	sign := "+"
-	if minor < 0 {
-		sign, minor = "-", -minor
-	}
-	_, number, _ := strings.Cut(FormatAmount(minor, currency), " ")
-	return sign + number
 }

@@ -491,6 +491,9 @@ func (g *Gateway) prepareKey(ctx context.Context, id link.Identity) {
 func (g *Gateway) ussdNotice(ctx context.Context, d *smpp.Delivery, msisdn string) smpp.Status {
 	text := g.texts.Load().Format(g.language(ctx, msisdn), TextUSSDNotice, Args{"short_code": g.cfg.ShortCode})
 	m, err := ussd.FinalScreen(d.Message, text)
+	if errors.Is(err, ussd.ErrNoAnswer) { // the end of a session, or an acknowledgement
+		return smpp.StatusOK
+	}
 	if err != nil {
 		g.log.Warn("USSD request not understood", "error", err)
 		return smpp.StatusRejectAppErr
