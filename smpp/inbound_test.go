@@ -275,6 +275,23 @@ func TestReadFrameZeroesTheBuffer(t *testing.T) {
 	}
 }
 
+func TestFramesAreZeroed(t *testing.T) {
+	whole := appended(t, PDU{Command: DeliverSM, Sequence: 1, Body: mo("1", "PIN 4711")})
+	for name, frame := range map[string][]byte{"whole": whole, "malformed": append([]byte(nil), whole[:len(whole)-1]...)} {
+		frame[3] = byte(len(frame))
+		p, err := decodeAndClear(frame)
+		if (err == nil) != (name == "whole") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(bytes.Trim(frame, "\x00")) > 0 {
+			t.Errorf("%s: octets left in the frame", name)
+		}
+		if m, ok := p.Body.(*Message); ok && string(m.Payload) != "PIN 4711" {
+			t.Errorf("%s: payload %q", name, m.Payload)
+		}
+	}
+}
+
 func TestStopDrains(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		taken, h := collect()

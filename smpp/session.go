@@ -182,9 +182,12 @@ func (s *session) readPDU() (PDU, error) {
 	if err != nil {
 		return PDU{}, err
 	}
-	p, err := Decode(frame)
-	clear(frame)
-	return p, err
+	return decodeAndClear(frame)
+}
+
+func decodeAndClear(frame []byte) (PDU, error) {
+	defer clear(frame)
+	return Decode(frame)
 }
 
 // serve works the bound session until it ends, and returns why. When ctx ends,

@@ -240,6 +240,29 @@ func TestCancelledBeforeItIsWrittenNeverLeaves(t *testing.T) {
 	})
 }
 
+func TestAResponseToWhatIsNotWrittenYetIsNobodys(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, handlerFuncs{}, nil)
+		p := r.bound()
+		defer p.close()
+		first := r.submit(mt("1", "one"))
+		synctest.Wait() // the writer is in its write
+		second := r.submit(mt("1", "two"))
+		synctest.Wait()
+		s := r.esme.transmitter()
+		s.mu.Lock()
+		guess := s.sequence
+		s.mu.Unlock()
+		p.write(PDU{Command: SubmitSMResp, Sequence: guess, Body: &MessageResp{MessageID: "guessed"}})
+		pending(t, second, "the second submission")
+		p.answerSubmit("a")
+		p.answerSubmit("b")
+		if a, b := <-first, <-second; a.id != "a" || b.id != "b" {
+			t.Errorf("got %+v and %+v", a, b)
+		}
+	})
+}
+
 func TestUnencodableMessageIsSaidToBeSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, nil)
