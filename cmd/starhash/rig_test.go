@@ -38,9 +38,9 @@ func TestMain(m *testing.M) {
 
 var buildDir string
 
-// binary builds the program under test once, with the race detector if the test
+// buildBinary builds the program under test once, with the race detector if the test
 // itself has it.
-var binary = sync.OnceValues(func() (path string, err error) {
+var buildBinary = sync.OnceValues(func() (path string, err error) {
 	if buildDir, err = os.MkdirTemp("", "starhash-e2e-"); err != nil {
 		return "", err
 	}
@@ -271,7 +271,7 @@ func command(t *testing.T, env []string, args ...string) (out, errs string, code
 
 func program(t *testing.T) string {
 	t.Helper()
-	path, err := binary()
+	path, err := buildBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
