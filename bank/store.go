@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -67,6 +68,17 @@ type job struct {
 // openStore opens or makes the database. path ":memory:" keeps it in memory,
 // for trying things out.
 func openStore(path string, log *slog.Logger) (*store, error) {
+	if path != ":memory:" {
+		// SQLite would make it readable by all; what it makes beside it (the
+		// write-ahead log) takes over this mode.
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("database: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("database: %w", err)
+		}
+	}
 	db, err := sql.Open("sqlite", dsn(path))
 	if err != nil {
 		return nil, err

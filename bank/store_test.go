@@ -245,8 +245,14 @@ func TestForeignDatabase(t *testing.T) {
 func TestDatabasePath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bank? 100% #1.db")
 	fund(t, newStore(t, path), "a", 1)
-	if _, err := os.Stat(path); err != nil {
-		t.Error(err)
+	for _, p := range []string{path, path + "-wal"} { // it holds IMSIs and names
+		fi, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := fi.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%s has mode %v, want it for its owner alone", filepath.Base(p), mode)
+		}
 	}
 }
 
