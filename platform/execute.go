@@ -192,10 +192,10 @@ func (g *Gateway) send(ctx context.Context, partition int, tx *Transaction, mode
 		return nil, errors.Join(err, unsendScript.Run(ctx, g.store.redis, k).Err())
 	case !authenticated(err):
 		return nil, err
+	case code == link.Busy || mode == "reseal":
+		return nil, err // a serial refused at once is no reason to open the next at once
 	case code == link.UnknownSerial || code == link.ExpiredSerial || code == link.UnknownEpoch:
 		return g.reseal(ctx, partition, tx, keys)
-	case code == link.Busy:
-		return nil, err
 	default:
 		g.alarm("the bank refuses the transaction's message", tx, err)
 		return g.inquire(ctx, tx)
@@ -214,7 +214,9 @@ func (g *Gateway) exchange(ctx context.Context, keys *link.DynamicKeys, sealed [
 		return nil, err
 	}
 	reply, err := keys.OpenReply(sealed, answer, g.keys.gateway.StaticKey)
-	if e, ok := errors.AsType[*link.Error](err); ok && !e.FromPeer {
+	// A bank that has our static key authenticates what it refuses; one that
+	// has not can say only that.
+	if e, ok := errors.AsType[*link.Error](err); ok && (!e.FromPeer || (!e.Authenticated && e.Code != link.UnknownStaticKey)) {
 		g.log.Error("ALARM: an answer that is not the bank's to this transaction", "serial", keys.Header.Serial.String(), "error", err)
 		g.metrics.alarms.Inc()
 	}

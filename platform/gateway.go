@@ -95,7 +95,10 @@ func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
 	}
 	if bind.IMSITLV != 0 {
 		if v, ok := m.TLVs.Get(smpp.Tag(bind.IMSITLV)); ok {
-			in.imsi = strings.Trim(string(v), "\x00 ")
+			if in.imsi = strings.Trim(string(v), "\x00 "); !digits(in.imsi, 6, 15) {
+				g.log.Warn("the IMSI parameter of a message holds no IMSI; the registry's counts", "bind", bind.Name, "octets", len(v))
+				in.imsi = ""
+			}
 		}
 	}
 	coding, payload, err := g.assemble(ctx, m, &in)
@@ -276,7 +279,7 @@ func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body,
 			return "", "", err
 		}
 		keys := []string{
-			key(p, "tx", tx.Reference), key(p, "pending", in.msisdn), key(p, "journal"), in.parts, key(p, "question", in.msisdn),
+			key(p, "tx", tx.Reference), g.store.pendingKey(in.msisdn, tx.imsi), key(p, "journal"), in.parts, key(p, "question", in.msisdn),
 			key(p, "dedupe", idToday), key(p, "dedupe", idYesterday), key(p, "dedupe", textToday), key(p, "dedupe", textYesterday),
 		}
 		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, partsTombstone.Milliseconds()}, tx.fields()...)

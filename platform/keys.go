@@ -253,10 +253,10 @@ var errOpening = errors.New("the bank did not open the serial")
 
 // pending keeps dynamic keys for the subscriber's next transaction, wrapped.
 func (g *Gateway) pending(ctx context.Context, o link.OpenedSerial) error {
-	msisdn := o.Opening.Identity.MSISDN
+	id := o.Opening.Identity
 	plain := o.Keys.Marshal()
 	defer plain.Wipe()
-	w, err := g.keyring.Wrap(plain.Reveal(), keyPlace(msisdn))
+	w, err := g.keyring.Wrap(plain.Reveal(), keyPlace(id.MSISDN))
 	if err != nil {
 		return err
 	}
@@ -264,15 +264,21 @@ func (g *Gateway) pending(ctx context.Context, o link.OpenedSerial) error {
 	if life <= 0 {
 		life = o.Life / 2
 	}
-	k := key(g.store.partition(msisdn), "pending", msisdn)
-	return storeError(g.store.redis.SetNX(ctx, k, w, life).Err())
+	return storeError(g.store.redis.SetNX(ctx, g.store.pendingKey(id.MSISDN, id.IMSI), w, life).Err())
+}
+
+// pendingKey is where a key opened ahead waits for a transaction of the same
+// SIM: under another IMSI than the bank opened it for, it would be refused as a
+// forgery instead of a changed SIM.
+func (s *Store) pendingKey(msisdn, imsi string) string {
+	return key(s.partition(msisdn), "pending", msisdn, imsi)
 }
 
 // Prepare opens a dynamic key ahead of need, unless one is pending. It is for
 // the moment when a terminal starts (alert_notification, SMPP 3.4 §4.12) and for
 // after a transaction; failing is no harm, the key is then opened when needed.
 func (g *Gateway) Prepare(ctx context.Context, id link.Identity) error {
-	n, err := g.store.redis.Exists(ctx, key(g.store.partition(id.MSISDN), "pending", id.MSISDN)).Result()
+	n, err := g.store.redis.Exists(ctx, g.store.pendingKey(id.MSISDN, id.IMSI)).Result()
 	if err != nil || n > 0 {
 		return storeError(err)
 	}

@@ -30,7 +30,7 @@ const storeTimeout = 2 * time.Second
 // together on a cluster as well:
 //
 //	{p07}:subscriber:<msisdn>   hash: imsi, bank, language, status
-//	{p07}:pending:<msisdn>      the dynamic key opened ahead of need, wrapped
+//	{p07}:pending:<msisdn>:<imsi>  the dynamic key opened ahead of need, wrapped
 //	{p07}:tx:<reference>        hash: one transaction, see transaction.go
 //	{p07}:dedupe:<digest>       reference of the message with this digest
 //	{p07}:question:<msisdn>     a transfer that waits for YES, wrapped
