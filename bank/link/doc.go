@@ -34,8 +34,8 @@
 //
 //   - A dynamic key seals one request and one reply; no key of any sort seals two
 //     different messages, even when somebody sends a recorded one again.
-//   - A recorded message sent again without the static key costs the bank a
-//     bounded amount of memory, and keeps nobody out.
+//   - A recorded message sent again without the static key costs the bank at most
+//     a key pair, and a bounded amount of memory.
 //   - The fixed-size header is associated data of every sealed message; a reply
 //     is bound to the hash of its request: a reply of another request, or of
 //     another subscriber, does not open.
