@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,45 +13,59 @@ import (
 	"starhash/smpp"
 )
 
-// outboxEntry is an MT message on its way to the SMSC. In Redis its text is
-// wrapped.
+// outboxEntry is an MT message on its way to the SMSC. In Redis it is wrapped:
+// the text, and also to whom it goes, because the notice of a transfer names its
+// payee.
 type outboxEntry struct {
 	To        string
 	From      string // the short code
 	Bind      string // the bind to prefer: the one that the subscriber's message came in on
-	Reference string // of the transaction that it confirms, or empty
-	Purpose   string // answer, confirmation, pending, notice
+	Reference string `json:"-"` // of the transaction that it confirms, or empty; in clear
+	Purpose   string `json:"-"` // answer, confirmation, pending, notice; in clear
 	Text      string
 }
 
 // entry gives the stream fields of e.
 func (g *Gateway) entry(e outboxEntry) ([]any, error) {
-	w, err := g.keyring.Wrap([]byte(e.Text), outboxPlace(e.To))
+	if e.From == "" {
+		e.From = g.cfg.ShortCode
+	}
+	plain, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
-	from := e.From
-	if from == "" {
-		from = g.cfg.ShortCode
+	defer clear(plain)
+	w, err := g.keyring.Wrap(plain, outboxPlace(e.Reference))
+	if err != nil {
+		return nil, err
 	}
-	return []any{"to", e.To, "from", from, "bind", e.Bind, "ref", e.Reference, "purpose", e.Purpose, "text", w}, nil
+	return []any{"ref", e.Reference, "purpose", e.Purpose, "message", w}, nil
+}
+
+// readEntry is the reverse of entry. What is in clear it gives with an error too.
+func (g *Gateway) readEntry(m redis.XMessage) (e outboxEntry, err error) {
+	field := func(k string) string { s, _ := m.Values[k].(string); return s }
+	e.Reference, e.Purpose = field("ref"), field("purpose")
+	plain, err := g.keyring.Unwrap([]byte(field("message")), outboxPlace(e.Reference))
+	if err != nil {
+		return e, err
+	}
+	defer plain.Wipe()
+	return e, json.Unmarshal(plain.Reveal(), &e)
 }
 
 // confirm sends one outbox entry and takes it off the stream when the SMSC has
 // it, or has refused it for good. It returns only when that is done or ctx ends;
 // the entry then waits for the next gateway.
 func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) {
-	field := func(k string) string { s, _ := m.Values[k].(string); return s }
-	e := outboxEntry{To: field("to"), From: field("from"), Bind: field("bind"), Reference: field("ref"), Purpose: field("purpose")}
-	text, err := g.keyring.Unwrap([]byte(field("text")), outboxPlace(e.To))
+	e, err := g.readEntry(m)
 	if err != nil {
 		g.log.Error("outbox entry set aside", "purpose", e.Purpose, "ref", e.Reference, "error", err)
 		g.metrics.outbox.WithLabelValues(e.Purpose, "damaged").Inc()
 		g.sent(ctx, partition, m.ID, e, "damaged")
 		return
 	}
-	defer text.Wipe()
-	coding, parts := smpp.SplitText(string(text.Reveal()), m.ID[len(m.ID)-1])
+	coding, parts := smpp.SplitText(e.Text, m.ID[len(m.ID)-1])
 	wait := newPause(200*time.Millisecond, 10*time.Second)
 	ids := make([]string, 0, len(parts))
 	var esme *smpp.ESME

@@ -74,9 +74,10 @@ type Transaction struct {
 	sealed []byte // the Transact message; from sent until final
 }
 
-// bodyPlace and keyPlace are the associated data of what a record wraps.
+// bodyPlace and keyPlace are the associated data of what a record wraps,
+// outboxPlace that of an outbox entry.
 func bodyPlace(ref string) string   { return "body " + ref }
-func outboxPlace(to string) string  { return "outbox " + to }
+func outboxPlace(ref string) string { return "outbox " + ref }
 func keyPlace(msisdn string) string { return "key " + msisdn }
 
 // newReference is what the subscriber sees of a transaction: the partition and
