@@ -191,10 +191,28 @@ func (b *Bank) Run(ctx context.Context) error {
 	if b.admin != nil {
 		b.serve(ctx, g, b.admin, nil, b.adminHandler())
 	}
+	g.Go(func() error { b.sweep(ctx); return nil })
 	b.log.Info("bank is up", "listen", b.Addr().String(), "operators", len(b.cfg.Operators))
 	err := g.Wait()
 	b.log.Info("bank stops")
 	return err
+}
+
+// sweepEvery is how long a quiet link may keep a secret beyond its life.
+const sweepEvery = 5 * time.Second
+
+// sweep destroys the link's ended secrets until ctx ends.
+func (b *Bank) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			b.link.Sweep()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // serve runs an HTTP server in g until ctx ends; with TLS if there is a

@@ -36,6 +36,7 @@ func (b *Bank) open(ctx context.Context, msg []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer batch.Wipe()
 	results := make([]link.OpenResult, len(batch.Entries))
 	err = b.store.write(ctx, func(tx ledger.Tx) error {
 		for i, o := range batch.Entries {

@@ -69,6 +69,7 @@ func (b *Bank) transact(ctx context.Context, msg []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.link.Forget(x) // from here on the store answers
 	if reply != nil {
 		b.log.Debug("transaction", "operator", h.Operator, "serial", h.Serial.String(), "txid", x.Request.ID.String(),
 			"kind", x.Request.Kind.String(), "outcome", reply.Outcome.String(), "msisdn", maskMSISDN(x.Request.Identity.MSISDN))

@@ -21,8 +21,8 @@ const openKeep = 30 * time.Second
 
 // A KeySource opens serials at the bank: it sends initial authentication
 // information under the static key and gets dynamic keys for it. Openings that
-// are asked for at the same time go in one message. It owns the epoch, and the
-// PIN sealer that changes with it.
+// are asked for at the same time go in one message. It owns the epoch and the PIN
+// sealer, neither of which lives longer than link.EpochLife by much.
 type KeySource struct {
 	gateway  *link.Gateway
 	client   *http.Client
@@ -125,11 +125,24 @@ func (k *KeySource) Run(ctx context.Context) {
 		}
 	}
 	defer drop()
+	// Secrets end on time also when nobody asks for a key.
+	look := time.NewTicker(link.EpochLife / 4)
+	defer look.Stop()
+	sealerEnds := time.Now().Add(link.EpochLife)
 	for {
 		var batch []openRequest
 		select {
 		case r := <-k.requests:
 			batch = append(batch, r)
+		case now := <-look.C:
+			if now.After(ends) {
+				drop()
+			}
+			if now.After(sealerEnds) {
+				k.renewSealer()
+				sealerEnds = now.Add(link.EpochLife)
+			}
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -159,6 +172,17 @@ func (k *KeySource) Run(ctx context.Context) {
 	}
 }
 
+// renewSealer replaces the context whose memory would open the PINs that it has
+// sealed.
+func (k *KeySource) renewSealer() {
+	sealer, err := link.NewPINSealer(k.pinKey)
+	if err != nil { // it worked with the same key at the start
+		k.log.Error("the PIN sealer is not renewed", "error", err)
+		return
+	}
+	k.sealer.Store(sealer)
+}
+
 func (k *KeySource) fail(batch []openRequest, err error) {
 	k.note(err)
 	for _, r := range batch {
@@ -185,7 +209,7 @@ func (k *KeySource) post(ctx context.Context, path string, msg []byte) ([]byte, 
 	return link.Post(ctx, k.client, k.url, path, msg)
 }
 
-// begin joins a new epoch, and renews what changes with one.
+// begin joins a new epoch.
 func (k *KeySource) begin(ctx context.Context) (*link.Epoch, error) {
 	hello := k.gateway.Hello()
 	reply, err := k.post(ctx, link.PathEpoch, hello.Message)
@@ -213,11 +237,6 @@ func (k *KeySource) begin(ctx context.Context) (*link.Epoch, error) {
 		k.numbers.Store(link.NewNumbers(k.gateway.Operator, k.gateway.Node, k.boot))
 		k.log.Warn("the bank has seen a larger boot number than the store; continuing after it", "boot", k.boot)
 	}
-	sealer, err := link.NewPINSealer(k.pinKey)
-	if err != nil {
-		return nil, err
-	}
-	k.sealer.Store(sealer)
 	return e, nil
 }
 

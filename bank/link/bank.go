@@ -116,6 +116,9 @@ type OpenBatch struct {
 	es      secret.Value
 }
 
+// Wipe destroys the batch's secret, for a caller that does not get to Finish.
+func (o *OpenBatch) Wipe() { o.es.Wipe() }
+
 // Open decrypts the initial authentication information with the static key. The
 // caller stores what it accepts and calls Finish.
 func (b *Bank) Open(msg []byte) (*OpenBatch, error) {
@@ -217,7 +220,7 @@ func openInitial(sk secret.Value, h Header, s Serial, sealed []byte) Opening {
 // Opened message. results are in the order of batch.Entries; an entry with an
 // Err is never opened.
 func (b *Bank) Finish(batch *OpenBatch, results []OpenResult) ([]byte, error) {
-	defer batch.es.Wipe()
+	defer batch.Wipe()
 	if len(results) != len(batch.Entries) {
 		return nil, malformed("%d results for %d openings", len(results), len(batch.Entries))
 	}
