@@ -131,6 +131,11 @@ func (c *Config) Validate() (problems []configs.Problem) {
 		} else if operators[o.Name] {
 			wrong(key+".name", fmt.Sprintf("is %q a second time", o.Name), "one section an operator")
 		}
+		for other := range operators {
+			if other != o.Name && link.Operator(o.Name).SameNumbers(link.Operator(other)) {
+				wrong(key+".name", fmt.Sprintf("is %q, whose serial numbers begin like those of %q", o.Name, other), "another name for one of them")
+			}
+		}
 		operators[o.Name] = true
 		if len(o.StaticKeys) == 0 {
 			wrong(key+".static_keys", "is empty", "at least one key")

@@ -37,6 +37,11 @@ func TestValidate(t *testing.T) {
 			c.Operators = append(c.Operators, Operator{Name: "op1"}, Operator{Name: "operator-1"})
 		},
 			[]string{"operators[1].name", "operators[1].static_keys", "operators[2].name", "operators[2].static_keys"}},
+		{"operators whose SHA-256 begins with the same two bytes", func(c *Config) {
+			keys := []StaticKey{{ID: "k", File: "f"}}
+			c.Operators = []Operator{{Name: "op290", StaticKeys: keys}, {Name: "op444", StaticKeys: keys}}
+		},
+			[]string{"operators[1].name"}},
 		{"static keys", func(c *Config) {
 			c.Operators[0].StaticKeys = []StaticKey{{ID: "k", File: "f"}, {ID: "k", File: "f"}, {ID: "", File: ""}}
 		},

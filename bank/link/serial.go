@@ -87,6 +87,10 @@ func encode32(b []byte) string {
 	return string(out)
 }
 
+// SameNumbers says whether two operators' numbers begin alike, one pair in
+// 65,536: a bank cannot tell their serials apart and must not serve both.
+func (op Operator) SameNumbers(other Operator) bool { return op.prefix() == other.prefix() }
+
 // prefix begins an operator's numbers.
 func (op Operator) prefix() [2]byte {
 	sum := sha256.Sum256([]byte(op))
