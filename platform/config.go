@@ -171,6 +171,9 @@ func (c *Config) Validate() []configs.Problem {
 	} {
 		bad(d.v >= d.min && d.v <= d.max, d.key, "is "+d.v.String(), fmt.Sprintf("%s to %s", d.min, d.max))
 	}
+	// A message that is recognised after its record is gone would be executed again.
+	bad(c.Limits.Keep >= c.Limits.DedupeWindow, "limits.keep", "is "+c.Limits.Keep.String(),
+		"at least limits.dedupe_window, "+c.Limits.DedupeWindow.String())
 	bad(c.Bank.Name != "" && !strings.ContainsAny(c.Bank.Name, ",\n\""), "bank.name", "holds a comma, a quote or a line end", "a plain name")
 	return ps
 }

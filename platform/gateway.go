@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -221,7 +222,7 @@ func (g *Gateway) take(ctx context.Context, in *mo, sub Subscriber, cmd *Command
 	if err != nil {
 		return err
 	}
-	verdict, first, err := g.journal(ctx, in, tx, b, payload, "once")
+	verdict, first, err := g.journal(ctx, in, tx, b, payload, "once", nil)
 	if err != nil {
 		return err
 	}
@@ -254,8 +255,9 @@ func (g *Gateway) transaction(in *mo, sub Subscriber, cmd *Command) (*Transactio
 }
 
 // journal stores a transaction and gives the script's verdict, with the
-// reference of the earlier transaction where there is one.
-func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body, payload []byte, mode string) (verdict, first string, err error) {
+// reference of the earlier transaction where there is one. asked is the question
+// as it stands in Redis, where mode is "answer".
+func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body, payload []byte, mode string, asked []byte) (verdict, first string, err error) {
 	idToday, idYesterday, err := g.keyring.Digests([]byte("id"), []byte(in.msisdn), []byte(in.shortCode), in.identity, payload)
 	if err != nil {
 		return "", "", err
@@ -279,10 +281,10 @@ func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body,
 			return "", "", err
 		}
 		keys := []string{
-			key(p, "tx", tx.Reference), g.store.pendingKey(in.msisdn, tx.imsi), key(p, "journal"), in.parts, key(p, "question", in.msisdn),
+			key(p, "tx", tx.Reference), g.store.pendingKey(in.msisdn, tx.imsi), key(p, "journal"), in.parts, g.questionKey(in.msisdn),
 			key(p, "dedupe", idToday), key(p, "dedupe", idYesterday), key(p, "dedupe", textToday), key(p, "dedupe", textYesterday),
 		}
-		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, partsTombstone.Milliseconds()}, tx.fields()...)
+		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, asked, g.cfg.Limits.QuestionWait.Milliseconds()}, tx.fields()...)
 		r, err := acceptScript.Run(ctx, g.store.redis, keys, args...).StringSlice()
 		if err != nil {
 			return "", "", storeError(err)
@@ -332,8 +334,7 @@ func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Tran
 	if err != nil {
 		return err
 	}
-	k := key(g.store.partition(in.msisdn), "question", in.msisdn)
-	if err := g.store.redis.Set(ctx, k, w, g.cfg.Limits.QuestionWait).Err(); err != nil {
+	if err := g.store.redis.Set(ctx, g.questionKey(in.msisdn), w, g.cfg.Limits.QuestionWait).Err(); err != nil {
 		return storeError(err)
 	}
 	return g.say(ctx, in, sub.Language, TextSameAgain, same(g, b, before))
@@ -352,7 +353,7 @@ func same(g *Gateway, b *body, before *Transaction) Args {
 const sameTextWindow = 30 * time.Second
 
 func (g *Gateway) again(ctx context.Context, in *mo, tx *Transaction, b *body, payload []byte) error {
-	verdict, _, err := g.journal(ctx, in, tx, b, payload, "again")
+	verdict, _, err := g.journal(ctx, in, tx, b, payload, "again", nil)
 	if err == nil && verdict != "new" {
 		err = fmt.Errorf("%w: the journal said %q", ErrStore, verdict)
 	}
@@ -373,9 +374,9 @@ func questionPlace(msisdn string) string { return "question " + msisdn }
 
 // yes journals the transfer that was asked about.
 func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
-	w, err := g.store.redis.Get(ctx, key(g.store.partition(in.msisdn), "question", in.msisdn)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return g.yesToNothing(ctx, in, sub, payload)
+	w, err := g.store.redis.Get(ctx, g.questionKey(in.msisdn)).Bytes()
+	if errors.Is(err, redis.Nil) || bytes.HasPrefix(w, []byte(answered)) {
+		return g.yesToNothing(ctx, in, sub)
 	}
 	if err != nil {
 		return storeError(err)
@@ -391,48 +392,47 @@ func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byt
 	}
 	tx := &Transaction{ID: q.Tx, MSISDN: in.msisdn, State: Accepted, Kind: q.Kind, Class: q.Class, Language: sub.Language,
 		Bind: in.bind, ShortCode: in.shortCode, Accepted: in.at, imsi: q.IMSI, Source: q.Source}
-	verdict, _, err := g.journal(ctx, in, tx, &q.Body, payload, "answer")
+	verdict, _, err := g.journal(ctx, in, tx, &q.Body, payload, "answer", w)
 	if err != nil {
 		return err
 	}
 	if verdict == "gone" {
-		return g.yesToNothing(ctx, in, sub, payload)
+		return g.yesToNothing(ctx, in, sub)
 	}
-	return nil
+	return nil // its confirmation is on the way; or the YES that came again has answered another question
+}
+
+// answered is what a question is replaced with when YES has begun its
+// transaction, followed by the reference.
+const answered = "answered "
+
+func (g *Gateway) questionKey(msisdn string) string {
+	return key(g.store.partition(msisdn), "question", msisdn)
 }
 
 // yesToNothing tells a YES that came twice from one that nobody asked for.
-func (g *Gateway) yesToNothing(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
-	today, yesterday, err := g.keyring.Digests([]byte("text"), []byte(in.msisdn), []byte(in.shortCode), payload)
-	if err != nil {
-		return err
-	}
-	p := g.store.partition(in.msisdn)
-	for _, d := range []string{today, yesterday} {
-		ref, err := g.store.redis.Get(ctx, key(p, "dedupe", d)).Result()
-		if errors.Is(err, redis.Nil) {
-			continue
-		}
-		if err != nil {
-			return storeError(err)
-		}
-		tx, err := g.store.Transaction(ctx, ref)
-		if err == nil && time.Since(tx.Accepted) < g.cfg.Limits.QuestionWait {
-			return nil // the first YES is under way or was confirmed
-		}
+func (g *Gateway) yesToNothing(ctx context.Context, in *mo, sub Subscriber) error {
+	q, err := g.store.redis.Get(ctx, g.questionKey(in.msisdn)).Result()
+	switch {
+	case err != nil && !errors.Is(err, redis.Nil):
+		return storeError(err)
+	case strings.HasPrefix(q, answered):
+		return nil // the first YES is under way or was confirmed
 	}
 	return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
 }
 
 func (g *Gateway) no(ctx context.Context, in *mo, sub Subscriber) error {
-	n, err := g.store.redis.Del(ctx, key(g.store.partition(in.msisdn), "question", in.msisdn)).Result()
-	if err != nil {
+	what, err := cancelScript.Run(ctx, g.store.redis, []string{g.questionKey(in.msisdn)}).Text()
+	switch {
+	case err != nil:
 		return storeError(err)
-	}
-	if n == 0 {
+	case what == "none":
 		return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+	case what == "cancelled":
+		return g.say(ctx, in, sub.Language, TextCancelled, nil)
 	}
-	return g.say(ctx, in, sub.Language, TextCancelled, nil)
+	return g.tellStatus(ctx, in, sub, what) // too late: YES was first
 }
 
 // tellStatus answers STATUS. A subscriber sees only transactions of their own.
@@ -458,14 +458,20 @@ func (g *Gateway) tellStatus(ctx context.Context, in *mo, sub Subscriber, refere
 
 // say puts an answer into the outbox; nothing stands behind it but itself.
 func (g *Gateway) say(ctx context.Context, in *mo, language string, text TextKey, args Args) error {
+	return g.sayIfDue(ctx, in, language, text, args, "")
+}
+
+// sayIfDue is say; with a member of the deadlines of incomplete messages, only
+// if that is overdue.
+func (g *Gateway) sayIfDue(ctx context.Context, in *mo, language string, text TextKey, args Args, member string) error {
 	e, err := g.entry(outboxEntry{To: in.msisdn, From: in.shortCode, Bind: in.bind, Purpose: "answer",
 		Text: g.texts.Load().Format(language, text, args)})
 	if err != nil {
 		return err
 	}
 	p := g.store.partition(in.msisdn)
-	return storeError(answerScript.Run(ctx, g.store.redis, []string{key(p, "outbox"), in.parts},
-		append([]any{partsTombstone.Milliseconds()}, e...)...).Err())
+	return storeError(answerScript.Run(ctx, g.store.redis, []string{key(p, "outbox"), in.parts, key(p, "partial")},
+		append([]any{g.cfg.Limits.DedupeWindow.Milliseconds(), member, time.Now().UnixMilli()}, e...)...).Err())
 }
 
 // answer is say for the paths that end with it.

@@ -23,10 +23,6 @@ var (
 	errBadPart    = errors.New("a part with impossible numbers")
 )
 
-// partsTombstone is how long the parts of a message that is done are recognised
-// when they are delivered again.
-const partsTombstone = time.Hour
-
 // partsKeep is how much longer than the deadline parts are kept, so that the
 // gateway that looks for overdue ones finds them.
 const partsKeep = time.Hour
@@ -61,22 +57,28 @@ func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, in *mo) (coding
 	if err != nil {
 		return 0, nil, err
 	}
-	digest, _, err := g.keyring.Digests([]byte("part"), []byte(member), []byte(n), plain)
+	today, yesterday, err := g.keyring.Digests([]byte("part"), []byte(member), []byte(n), plain)
 	if err != nil {
 		return 0, nil, err
 	}
 	wait := g.cfg.Limits.PartsWait
 	r, err := partScript.Run(ctx, g.store.redis, []string{in.parts, key(p, "partial")},
-		n, part.Total, wrapped, digest, (wait + partsKeep).Milliseconds(), in.at.Add(wait).UnixMilli(), member).StringSlice()
+		n, part.Total, wrapped, today, yesterday, (wait + partsKeep).Milliseconds(), in.at.Add(wait).UnixMilli(), member).StringSlice()
 	if err != nil {
 		return 0, nil, storeError(err)
 	}
 	if r[0] != "all" {
 		return 0, nil, errIncomplete // also a part that was delivered again
 	}
+	size := 0
+	for _, w := range r[1:] {
+		size += len(w)
+	}
+	payload = make([]byte, 0, size) // does not grow, so that no copy of it is left behind
 	for i, w := range r[1:] {
 		v, err := g.keyring.Unwrap([]byte(w), partPlace(member, strconv.Itoa(i+1)))
 		if err != nil {
+			clear(payload)
 			return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
 		}
 		b := v.Reveal()
@@ -90,7 +92,7 @@ func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, in *mo) (coding
 func partPlace(member, n string) string { return "part " + member + ":" + n }
 
 // overdue tells the senders of long messages that never became whole. It is safe
-// on several gateways: taking the member off the set decides who tells.
+// on several gateways: whoever takes the member off the set tells, in one step.
 func (g *Gateway) overdue(ctx context.Context, partition int) error {
 	k := key(partition, "partial")
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
@@ -104,13 +106,8 @@ func (g *Gateway) overdue(ctx context.Context, partition int) error {
 			continue
 		}
 		in := mo{msisdn: f[0], shortCode: f[1], parts: key(partition, "parts", member)}
-		// The answer is stored before the member goes: a crash between tells
-		// the sender twice rather than never.
-		if err := g.say(ctx, &in, g.language(ctx, in.msisdn), TextPartsMissing, nil); err != nil {
+		if err := g.sayIfDue(ctx, &in, g.language(ctx, in.msisdn), TextPartsMissing, nil, member); err != nil {
 			return err
-		}
-		if err := g.store.redis.ZRem(ctx, k, member).Err(); err != nil {
-			return storeError(err)
 		}
 	}
 	return nil

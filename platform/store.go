@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -33,7 +34,7 @@ const storeTimeout = 2 * time.Second
 //	{p07}:pending:<msisdn>:<imsi>  the dynamic key opened ahead of need, wrapped
 //	{p07}:tx:<reference>        hash: one transaction, see transaction.go
 //	{p07}:dedupe:<digest>       reference of the message with this digest
-//	{p07}:question:<msisdn>     a transfer that waits for YES, wrapped
+//	{p07}:question:<msisdn>     a transfer that waits for YES, wrapped; what YES began
 //	{p07}:parts:<…>             hash: parts of a long message, wrapped
 //	{p07}:partial               sorted set: deadlines of incomplete long messages
 //	{p07}:receipt:<bind>:<id>   where a delivery receipt belongs
@@ -44,6 +45,7 @@ type Store struct {
 	redis      redis.UniversalClient
 	partitions int
 	embedded   *miniredis.Miniredis
+	stopClock  func() // of the embedded store
 }
 
 // Embedded is the redis.url of the in-process store, for trying things out.
@@ -68,11 +70,14 @@ func OpenStore(ctx context.Context, url secret.Value, partitions int) (*Store, e
 			return nil, fmt.Errorf("%w: embedded: %w", ErrStore, err)
 		}
 		s.embedded, target = m, "redis://"+m.Addr()
+		s.startClock()
 	}
 	opts, err := redisOptions(target)
 	if err != nil {
 		return nil, err
 	}
+	// Every stream blocks a connection of its own; the rest is for messages.
+	opts.PoolSize = 2*partitions + 64
 	s.redis = redis.NewUniversalClient(opts)
 	if err := s.claimPartitions(ctx); err != nil {
 		_ = s.Close()
@@ -93,7 +98,7 @@ func redisOptions(url string) (*redis.UniversalOptions, error) {
 		DialTimeout: storeTimeout, ReadTimeout: storeTimeout, WriteTimeout: storeTimeout,
 		// Every command of ours may run twice without harm (the scripts say
 		// why), so go-redis' retry after a cut connection is safe here.
-		MaxRetries: 1, PoolSize: 64, ContextTimeoutEnabled: true,
+		MaxRetries: 1, ContextTimeoutEnabled: true,
 	}
 	for _, a := range addrs[1:] {
 		u.Addrs = append(u.Addrs, strings.TrimPrefix(strings.TrimPrefix(a, "redis://"), "rediss://"))
@@ -122,9 +127,31 @@ func (s *Store) claimPartitions(ctx context.Context) error {
 func (s *Store) Close() error {
 	err := s.redis.Close()
 	if s.embedded != nil {
+		s.stopClock()
 		s.embedded.Close()
 	}
 	return err
+}
+
+// startClock lets time pass in the embedded store, which by itself lets nothing
+// expire: a question would wait for its YES for ever.
+func (s *Store) startClock() {
+	stop, done := make(chan struct{}), make(chan struct{})
+	s.stopClock = sync.OnceFunc(func() { close(stop); <-done })
+	go func() { // ends with Close
+		defer close(done)
+		t := time.NewTicker(100 * time.Millisecond)
+		defer t.Stop()
+		for last := time.Now(); ; {
+			select {
+			case now := <-t.C:
+				s.embedded.FastForward(now.Sub(last))
+				last = now
+			case <-stop:
+				return
+			}
+		}
+	}()
 }
 
 // Ping says whether Redis answers.
@@ -152,9 +179,10 @@ func (s *Store) nextBoot(ctx context.Context, node uint16) (uint32, error) {
 	return uint32(n), storeError(err)
 }
 
-// raiseBoot makes sure that no boot number up to n is drawn again.
+// raiseBoot makes sure that no boot number up to n is drawn again. It never
+// lowers the counter: another process of the node may have drawn more.
 func (s *Store) raiseBoot(ctx context.Context, node uint16, n uint32) error {
-	return storeError(s.redis.Set(ctx, bootKey(node), n, 0).Err())
+	return storeError(raiseScript.Run(ctx, s.redis, []string{bootKey(node)}, n).Err())
 }
 
 func bootKey(node uint16) string { return fmt.Sprintf("starhash:boot:%d", node) }
@@ -197,4 +225,7 @@ var (
 	unsendScript = script("unsend")
 	finishScript = script("finish")
 	doubtScript  = script("doubt")
+	raiseScript  = script("raise")
+	noteScript   = script("note")
+	cancelScript = script("cancel")
 )

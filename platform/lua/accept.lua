@@ -5,33 +5,48 @@
 -- KEYS  1 tx  2 pending key  3 journal  4 parts  5 question
 --       6, 7 the message's identity, today's and yesterday's digest  8, 9 its text's
 -- ARGV  1 reference  2 dedupe window ms  3 'once': refuse a text that was seen;
---       'again': take it; 'answer': take it if the question still stands
---       4 parts tombstone ms  5.. fields of the transaction
+--       'again': take it; 'answer': take it if the question still stands, and the
+--       message was not seen: a YES that is delivered twice answers once
+--       4 (answer) the question  5 (answer) how long its answer is remembered, ms
+--       6.. fields of the transaction
 -- Gives {'new'} | {'redelivered', reference} | {'repeated', reference} |
 --       {'collision'} | {'gone'}
 local ref, window, mode = ARGV[1], ARGV[2], ARGV[3]
 local function seen(today, yesterday)
   return redis.call('GET', KEYS[today]) or redis.call('GET', KEYS[yesterday])
 end
+-- What is known of the parts of a long message from now on is their digests.
+local function close_parts()
+  for _, field in ipairs(redis.call('HKEYS', KEYS[4])) do
+    if field:sub(1, 1) == 'p' then redis.call('HDEL', KEYS[4], field) end
+  end
+  if redis.call('EXISTS', KEYS[4]) == 1 then
+    redis.call('HSET', KEYS[4], 'done', '1')
+    redis.call('PEXPIRE', KEYS[4], window)
+  end
+end
 local by_id, by_text = seen(6, 7), seen(8, 9)
 if by_id == ref or by_text == ref then
   return {'new'}
 end
-if mode == 'once' then
-  if by_id and KEYS[6] ~= KEYS[8] then
-    return {'redelivered', by_id}
-  elseif by_text then
-    return {'repeated', by_text}
-  end
+if by_id and KEYS[6] ~= KEYS[8] and mode ~= 'again' then
+  close_parts()
+  return {'redelivered', by_id}
+end
+if mode == 'once' and by_text then
+  return {'repeated', by_text}
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'collision'}
 end
-if mode == 'answer' and redis.call('DEL', KEYS[5]) == 0 then
-  return {'gone'} -- it was answered already, here or at another gateway
+if mode == 'answer' then
+  if redis.call('GET', KEYS[5]) ~= ARGV[4] then
+    return {'gone'} -- it was answered already, here or at another gateway
+  end
+  redis.call('SET', KEYS[5], 'answered ' .. ref, 'PX', ARGV[5])
 end
 local fields = {}
-for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end
+for i = 6, #ARGV do fields[#fields + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(fields))
 local key = redis.call('GET', KEYS[2])
 if key then
@@ -40,9 +55,6 @@ if key then
 end
 redis.call('SET', KEYS[6], ref, 'PX', window)
 redis.call('SET', KEYS[8], ref, 'PX', window)
-if redis.call('EXISTS', KEYS[4]) == 1 then
-  redis.call('HSET', KEYS[4], 'done', '1')
-  redis.call('PEXPIRE', KEYS[4], ARGV[4])
-end
+close_parts()
 redis.call('XADD', KEYS[3], '*', 'ref', ref)
 return {'new'}

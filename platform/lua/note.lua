@@ -1,0 +1,9 @@
+-- Note on a transaction's record what became of its confirmation, if the record
+-- is still kept: a record that is gone must not come back without an end.
+--
+-- KEYS  1 tx
+-- ARGV  1 what became of it
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], 'confirmed', ARGV[1])
+end
+return 1
