@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 // for whoever starts next.
 func (g *Gateway) execute(ctx context.Context, partition int, entry, ref string) {
 	wait := newPause(50*time.Millisecond, 15*time.Second)
-	for {
-		final, err := g.step(ctx, partition, entry, ref)
+	for tried := false; ; tried = true {
+		final, err := g.step(ctx, partition, entry, ref, tried)
 		if final {
 			return
 		}
@@ -33,8 +34,8 @@ func (g *Gateway) execute(ctx context.Context, partition int, entry, ref string)
 }
 
 // step tries once to bring a transaction to its end. No error of it is ever
-// taken for the bank's verdict.
-func (g *Gateway) step(ctx context.Context, partition int, entry, ref string) (final bool, err error) {
+// taken for the bank's verdict. tried says that it was tried here before.
+func (g *Gateway) step(ctx context.Context, partition int, entry, ref string, tried bool) (final bool, err error) {
 	tx, err := g.store.transaction(ctx, partition, ref)
 	if errors.Is(err, ErrNoTransaction) {
 		g.log.Error("journal entry without a transaction set aside", "ref", ref, "entry", entry)
@@ -47,7 +48,10 @@ func (g *Gateway) step(ctx context.Context, partition int, entry, ref string) (f
 	switch {
 	case tx.State.Final():
 		return true, g.end(ctx, partition, entry, tx, tx.State, tx.Outcome, "")
-	case tx.Attempts <= 0 && age > g.cfg.Bank.GiveUp:
+	case tx.Attempts <= 0 && (tried && age > g.cfg.Bank.GiveUp || age > g.cfg.Bank.Fresh):
+		// Not untried for being old: the gateway may have been away, or its
+		// clock be ahead of the one that accepted it. What is no longer fresh
+		// has lost its purpose.
 		return g.unreachable(ctx, partition, entry, tx)
 	case tx.State == Sent && tx.Attempts > 0 && age > g.cfg.Bank.PendingAfter:
 		if err := g.pendingNotice(ctx, partition, tx); err != nil {
@@ -169,7 +173,8 @@ var errFinal = errors.New("another gateway has finished it")
 
 func (g *Gateway) send(ctx context.Context, partition int, tx *Transaction, mode string, sealed, wrapped []byte, serial string, replaced []byte) (*link.Reply, error) {
 	k := []string{key(partition, "tx", tx.Reference)}
-	r, err := sendScript.Run(ctx, g.store.redis, k, mode, sealed, wrapped, serial, time.Now().UnixMilli(), replaced).StringSlice()
+	sending := rand.Text()
+	r, err := sendScript.Run(ctx, g.store.redis, k, mode, sealed, wrapped, serial, time.Now().UnixMilli(), replaced, sending).StringSlice()
 	if err != nil {
 		return nil, storeError(err)
 	}
@@ -189,7 +194,7 @@ func (g *Gateway) send(ctx context.Context, partition int, tx *Transaction, mode
 	case errors.Is(err, link.ErrNotSent):
 		// Certain: take the count back. Redis failing here leaves it standing,
 		// which only makes us more careful.
-		return nil, errors.Join(err, unsendScript.Run(ctx, g.store.redis, k).Err())
+		return nil, errors.Join(err, unsendScript.Run(ctx, g.store.redis, k, sending).Err())
 	case !authenticated(err):
 		return nil, err
 	case code == link.Busy || mode == "reseal":

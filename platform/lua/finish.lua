@@ -7,12 +7,15 @@
 --       7.. outbox entries, each: number of fields, fields
 -- Gives 1, or 0 when it was final already, or -1 when 'unsent' does not hold.
 local state = redis.call('HGET', KEYS[1], 'state')
+if state == 'accepted' and ARGV[1] ~= 'declined' then
+  return redis.error_reply('ERR accepted and never sent, it cannot be ' .. ARGV[1])
+end
 local open = state == 'accepted' or state == 'sent' or state == 'in_doubt'
 if open and ARGV[6] == 'unsent' and tonumber(redis.call('HGET', KEYS[1], 'attempts') or '0') > 0 then
   return -1
 end
 if open then
-  redis.call('HDEL', KEYS[1], 'body', 'key', 'sealed', 'imsi')
+  redis.call('HDEL', KEYS[1], 'body', 'key', 'sealed', 'imsi', 'sending')
   redis.call('HSET', KEYS[1], 'state', ARGV[1], 'outcome', ARGV[2], 'final_at', ARGV[3])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   local i = 7
