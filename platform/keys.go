@@ -37,6 +37,7 @@ type KeySource struct {
 	numbers atomic.Pointer[link.Numbers]
 	sealer  atomic.Pointer[link.PINSealer]
 	boot    uint32 // Run's own, after it has begun
+	joined  bool   // Run's own: an epoch of this boot was joined before
 
 	mu        sync.Mutex
 	lastError error // of the last exchange; nil after a success
@@ -228,15 +229,16 @@ func (k *KeySource) begin(ctx context.Context) (*link.Epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.LastBoot > k.boot {
+	if e.LastBoot > k.boot || (e.LastBoot == k.boot && !k.joined) {
 		// The store lost its counter: numbers of this boot may have been used.
 		if err := k.raise(ctx, e.LastBoot+1); err != nil {
 			return nil, err
 		}
 		k.boot = e.LastBoot + 1
 		k.numbers.Store(link.NewNumbers(k.gateway.Operator, k.gateway.Node, k.boot))
-		k.log.Warn("the bank has seen a larger boot number than the store; continuing after it", "boot", k.boot)
+		k.log.Warn("the bank has seen this boot number, or a larger one; continuing after it", "boot", k.boot)
 	}
+	k.joined = true
 	return e, nil
 }
 

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"hash/fnv"
+	"io"
 	"strings"
 	"time"
 
@@ -65,11 +66,20 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 		g.sent(ctx, partition, m.ID, e, "damaged")
 		return
 	}
-	coding, parts := smpp.SplitText(e.Text, m.ID[len(m.ID)-1])
+	// The reference number of a long message differs from the last one's, lest
+	// the handset joins parts of two.
+	ref := fnv.New32a()
+	io.WriteString(ref, m.ID)
+	coding, parts := smpp.SplitText(e.Text, byte(ref.Sum32()))
 	wait := newPause(200*time.Millisecond, 10*time.Second)
 	ids := make([]string, 0, len(parts))
 	var esme *smpp.ESME
 	for len(ids) < len(parts) {
+		if e.Purpose == "pending" && len(ids) == 0 && g.ended(ctx, partition, e.Reference) {
+			g.metrics.outbox.WithLabelValues(e.Purpose, "overtaken").Inc()
+			g.sent(ctx, partition, m.ID, e, "overtaken")
+			return
+		}
 		if esme = g.bindFor(e.Bind); esme == nil {
 			if wait.next(ctx) != nil {
 				return
@@ -101,6 +111,13 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 			g.log.Warn("a delivery receipt will not be matched", "ref", e.Reference, "error", err)
 		}
 	}
+}
+
+// ended says whether a transaction is final: "pending" is then no longer true,
+// and may not be read after the verdict.
+func (g *Gateway) ended(ctx context.Context, partition int, ref string) bool {
+	tx, err := g.store.transaction(ctx, partition, ref)
+	return err == nil && tx.State.Final()
 }
 
 func submitSM(e outboxEntry, coding byte, payload []byte, long bool) *smpp.Message {
@@ -154,11 +171,13 @@ func (g *Gateway) bindFor(name string) *smpp.ESME {
 }
 
 // sent takes an entry off the outbox and notes on its transaction what became of
-// the confirmation.
+// the confirmation, also when ctx ends just then: the SMSC has the message.
 func (g *Gateway) sent(ctx context.Context, partition int, id string, e outboxEntry, what string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	_, err := g.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		if e.Reference != "" && e.Purpose == "confirmation" {
-			p.HSet(ctx, key(partition, "tx", e.Reference), "confirmed", what)
+			noteScript.Eval(ctx, p, []string{key(partition, "tx", e.Reference)}, what)
 		}
 		p.XAck(ctx, key(partition, "outbox"), group, id)
 		p.XDel(ctx, key(partition, "outbox"), id)
@@ -230,9 +249,5 @@ func receiptState(s string) string {
 
 func (g *Gateway) applyReceipt(ctx context.Context, msisdn, ref, state string) error {
 	tx := key(g.store.partition(msisdn), "tx", ref)
-	n, err := g.store.redis.Exists(ctx, tx).Result()
-	if err != nil || n == 0 { // its record's time is over
-		return storeError(err)
-	}
-	return storeError(g.store.redis.HSet(ctx, tx, "confirmed", fmt.Sprintf("receipt %s", receiptState(state))).Err())
+	return storeError(noteScript.Run(ctx, g.store.redis, []string{tx}, "receipt "+receiptState(state)).Err())
 }

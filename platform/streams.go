@@ -87,14 +87,18 @@ func (s *stream) run(reading, working context.Context) {
 	defer s.running.Wait()
 	wait := newPause(100*time.Millisecond, 5*time.Second)
 	for reading.Err() == nil {
-		if err := s.consume(reading, working); err != nil && reading.Err() == nil {
-			s.g.log.Warn("stream not readable", "stream", s.key, "error", err)
-			if wait.next(reading) != nil {
-				return
-			}
-			continue
+		began := time.Now()
+		err := s.consume(reading, working)
+		if err == nil || reading.Err() != nil {
+			return
 		}
-		wait.reset()
+		s.g.log.Warn("stream not readable", "stream", s.key, "error", err)
+		if time.Since(began) > wait.max {
+			wait.reset()
+		}
+		if wait.next(reading) != nil {
+			return
+		}
 	}
 }
 
@@ -197,9 +201,7 @@ func (s *stream) begin(reading, working context.Context, m redis.XMessage) bool 
 	if !s.g.inHand.take(k) {
 		return true
 	}
-	select {
-	case s.slots <- struct{}{}:
-	case <-reading.Done():
+	if !s.slot(reading) {
 		s.g.inHand.drop(k)
 		return false
 	}
@@ -217,6 +219,25 @@ func (s *stream) begin(reading, working context.Context, m redis.XMessage) bool 
 		s.work(working, m)
 	})
 	return true
+}
+
+// slot waits for a free slot, or until reading ends. What is in hand meanwhile
+// is not left lying.
+func (s *stream) slot(reading context.Context) bool {
+	t := time.NewTicker(s.g.cfg.Limits.Lease / 3)
+	defer t.Stop()
+	for {
+		select {
+		case s.slots <- struct{}{}:
+			return true
+		case <-t.C:
+			if err := s.renew(reading); err != nil && reading.Err() == nil {
+				s.g.log.Warn("work in hand not renewed", "stream", s.key, "error", err)
+			}
+		case <-reading.Done():
+			return false
+		}
+	}
 }
 
 // pause is a back-off with full jitter.
