@@ -122,6 +122,13 @@ func TestNodeSMSC(t *testing.T) {
 		n.acked(smpp.StatusOK)
 		n.expect(tendai, ref+`done\. Balance USD 985\.00\.`)
 	})
+	step("a stream that cannot be followed", func(t *testing.T) {
+		n.order(order{Do: "raw", Hex: "00000008000000050000000070000004"}) // command_length below a header's 16
+		if e := n.await("generic_nack"); e.Status != smpp.StatusInvCmdLen {
+			t.Errorf("answered %v, want %v", e.Status, smpp.StatusInvCmdLen)
+		}
+		n.await("bind_transceiver") // on a new connection
+	})
 	step("unbind", func(t *testing.T) {
 		n.order(order{Do: "unbind"})
 		n.await("unbind_resp")
