@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +69,29 @@ func TestGatewayKilled(t *testing.T) {
 			r.movedOnce()
 		})
 	}
+}
+
+// Of two gateways one dies: the other takes its work over when the lease is up,
+// and does not wait for it to come back.
+func TestTakeover(t *testing.T) {
+	r := newRig(t)
+	p := r.startBankProxy()
+	r.set("gateway", "STARHASH_LIMITS_LEASE=1s")
+	r.start()
+	h := p.hold(back)
+	r.mo(tendai, order5)
+	h.await(t)
+	admin := freeAddr(t)
+	r.env["gateway-2"] = append(slices.Clone(r.env["gateway"]), "STARHASH_NODE=2", "STARHASH_ADMIN_LISTEN="+admin)
+	second := r.run("gateway-2", program(t), "gateway", "-c", r.config("gateway"))
+	r.ready(second, admin, "/readyz")
+	r.gateway.kill(t)
+	p.lose(back)
+	r.expect(tendai, done5)
+	r.movedOnce()
+	r.startGateway() // finds nothing left to do
+	r.quiet(tendai)
+	r.movedOnce()
 }
 
 // The SMSC did not read the acknowledgement of a message, so it delivers it again
