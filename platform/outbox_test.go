@@ -1,0 +1,180 @@
+package platform
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"starhash/smpp/smsc"
+)
+
+func (r *rig) faults(f smsc.Faults) {
+	r.t.Helper()
+	if err := r.phones.SetFaults(r.t.Context(), f); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// The confirmation reaches the phone whatever the SMSC does to it for a while.
+func TestConfirmationKept(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]smsc.Faults{
+		"throttled":             {Throttle: 3},
+		"cut, outcome unknown":  {DropAfterSubmit: 1},
+		"no answer":             {NoResp: 1},
+		"cut after the message": {DropAfterMO: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.gateway(1, func(c *Config) { c.SMPP.Binds[0].ResponseTimeout = 300 * time.Millisecond })
+			r.faults(f)
+			r.sms(tendai, sendFive)
+			r.says(tendai, "done", "USD 5.00")
+			r.settled()
+			// Twice it may come, when nobody knows whether it came.
+			if m, ok := r.inbox(tendai, time.Millisecond); ok && !strings.Contains(m.Text, "done") {
+				t.Errorf("and then %q", m.Text)
+			}
+			r.money(9500, 5500, 500)
+		})
+	}
+}
+
+// A status that lasts: the message waits in the outbox, also over a restart, and
+// goes when the SMSC takes it.
+func TestConfirmationWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	r.faults(smsc.Faults{SubmitStatus: "ESME_RMSGQFUL"})
+	r.sms(tendai, sendFive)
+	r.becomes(Done)
+	g.end() // it drains in vain, and leaves it
+	if m, ok := r.inbox(tendai, time.Millisecond); ok {
+		t.Fatalf("%q came through", m.Text)
+	}
+	r.faults(smsc.Faults{})
+	r.gateway(1, nil)
+	r.says(tendai, "done", "USD 5.00")
+	r.says(rudo, "received")
+	r.nothingMore(tendai, rudo)
+	r.money(9500, 5500, 500)
+}
+
+// No bind: the same.
+func TestConfirmationWithoutBind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.gateway(1, nil)
+	held := make(chan struct{})
+	r.middle.plays(once(func(request []byte, bank func([]byte) ([]byte, error)) ([]byte, error) {
+		waitOr(held)
+		return bank(request)
+	}))
+	r.sms(tendai, sendFive)
+	r.faults(smsc.Faults{BindStatus: "ESME_RBINDFAIL"})
+	if _, err := r.phones.Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(held)
+	r.becomes(Done)
+	r.faults(smsc.Faults{})
+	r.says(tendai, "done", "USD 5.00")
+	r.nothingMore(tendai)
+}
+
+// A refusal for good ends the confirmation and not the transaction, and says so.
+func TestConfirmationRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	r.faults(smsc.Faults{SubmitStatus: "ESME_RINVDSTADR"})
+	r.sms(tendai, sendFive)
+	r.becomes(Done)
+	r.settled()
+	if tx := r.only(); tx.Confirmed != "refused by the SMSC" || tx.State != Done {
+		t.Errorf("the record says %q, %s", tx.Confirmed, tx.State)
+	}
+	if n := g.metric(t, "starhash_mt_messages_total"); n != 2 {
+		t.Errorf("%v messages counted, want confirmation and notice", n)
+	}
+	// STATUS tells what the confirmation did not.
+	r.faults(smsc.Faults{})
+	ref := r.only().Reference
+	r.sms(tendai, "STATUS "+ref)
+	r.says(tendai, ref, "done: the money moved")
+}
+
+// A receipt says what became of the confirmation; of the transaction it says
+// nothing. It may come before the answer that names its message.
+func TestReceipts(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]smsc.Faults{
+		"DELIVRD": {},
+		"UNDELIV": {ReceiptState: "UNDELIV"},
+		"REJECTD": {ReceiptState: "REJECTD", ReceiptFirst: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.gateway(1, nil)
+			r.faults(f)
+			r.sms(tendai, sendFive)
+			r.says(tendai, "done")
+			r.eventually("the receipt is noted", func() bool { return r.only().Confirmed == "receipt "+name })
+			if tx := r.only(); tx.State != Done || tx.Outcome != "done" {
+				t.Errorf("the transaction is now %s, %s", tx.State, tx.Outcome)
+			}
+			r.money(9500, 5500, 500)
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.gateway(1, nil)
+		r.faults(smsc.Faults{NoReceipt: smsc.Always})
+		r.sms(tendai, sendFive)
+		r.says(tendai, "done")
+		r.settled()
+		if tx := r.only(); tx.Confirmed != "submitted" {
+			t.Errorf("confirmed: %q", tx.Confirmed)
+		}
+	})
+}
+
+// "Pending" waits for the SMSC while the verdict comes: it is no longer true and
+// is not sent after it.
+func TestPendingOvertaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.gateway(1, short)
+	r.middle.plays(silent)
+	r.faults(smsc.Faults{SubmitStatus: "ESME_RMSGQFUL"})
+	r.sms(tendai, sendFive)
+	r.becomes(InDoubt)
+	r.middle.plays(nil)
+	r.becomes(Done)
+	r.faults(smsc.Faults{})
+	r.says(tendai, "done")
+	r.nothingMore(tendai)
+}
+
+// A damaged entry is set aside; the next one goes out.
+func TestOutboxDamaged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	p := g.store.partition(tendai)
+	for _, values := range [][]any{{"nonsense", "1"}, {"to", tendai, "purpose", "answer", "ref", "", "message", "not wrapped"}} {
+		if err := r.redis.Do(t.Context(), append([]any{"XADD", key(p, "outbox"), "*"}, values...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.redis.Do(t.Context(), "XADD", key(p, "journal"), "*", "ref", "NOSUCH00").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.sms(tendai, "BAL 1357")
+	r.says(tendai, "Balance")
+	r.nothingMore(tendai)
+}
