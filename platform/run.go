@@ -182,6 +182,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	stopEdges()
 	outside.Wait()
 	g.openings.Wait()
+	g.client.CloseIdleConnections()
 	return g.store.Close()
 }
 
