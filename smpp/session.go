@@ -407,8 +407,11 @@ func (s *session) handle(p PDU) {
 	case p.Command == CommandOutbind:
 		s.log.Warn("outbind on a bound session: ignored")
 	case p.Command.IsResponse():
-		if !s.resolve(p) {
+		switch {
+		case !s.resolve(p):
 			s.logUnmatched(p)
+		case p.Command == UnbindResp:
+			s.end(errUnbound, false) // before the SMSC's close looks like the reason
 		}
 	default:
 		if m, ok := p.Body.(*Message); ok {
