@@ -241,7 +241,7 @@ func TestDrain(t *testing.T) {
 	if binds, err := r.phones.Binds(t.Context()); err != nil || len(binds) != 0 {
 		t.Errorf("still bound: %+v %v", binds, err)
 	}
-	if !strings.Contains(r.smsc.log.text(), "why=unbound") {
+	if !strings.Contains(r.smsc.log.text(), "why=unbound") || !strings.Contains(r.gateway.log.text(), "reason=unbound") {
 		t.Error("the gateway did not unbind")
 	}
 	r.movedOnce()
