@@ -65,7 +65,13 @@ func (g *Gateway) step(ctx context.Context, partition int, entry, ref string, tr
 	case age > g.cfg.Bank.Fresh:
 		// Too late to execute: find out whether it was, and if not, make sure
 		// that it never will be.
-		reply, err = g.inquire(ctx, tx)
+		if reply, err = g.inquire(ctx, tx); errors.Is(err, errNoInquiry) {
+			// The bank opens no serial for a subscriber who was blocked or
+			// changed SIM meanwhile; nor will it execute anything for them. So
+			// the bytes once more: their stored reply, or a refusal that says
+			// that they never were and never will be executed.
+			reply, err = g.resend(ctx, partition, tx)
+		}
 	default:
 		reply, err = g.resend(ctx, partition, tx)
 	}
@@ -245,6 +251,8 @@ func (g *Gateway) reseal(ctx context.Context, partition int, tx *Transaction, ol
 	return g.record(ctx, partition, tx, "reseal", keys, keys.SealRequest(q), tx.sealed)
 }
 
+var errNoInquiry = errors.New("the bank opens no serial to inquire")
+
 // inquire asks the bank under a fresh serial what became of the transaction. If
 // it was not executed, the bank makes sure that it never will be and says so.
 func (g *Gateway) inquire(ctx context.Context, tx *Transaction) (*link.Reply, error) {
@@ -253,9 +261,7 @@ func (g *Gateway) inquire(ctx context.Context, tx *Transaction) (*link.Reply, er
 		return nil, err
 	}
 	if verdict != nil {
-		// The subscriber was blocked or changed SIM meanwhile. That says
-		// nothing about the transaction: it stays in doubt for a person.
-		return nil, fmt.Errorf("the bank opens no serial to inquire: %v", verdict.Outcome)
+		return nil, fmt.Errorf("%w: %v", errNoInquiry, verdict.Outcome) // says nothing about the transaction
 	}
 	defer keys.Wipe()
 	return g.exchange(ctx, keys, keys.SealRequest(&link.Request{

@@ -178,6 +178,38 @@ func TestInquiry(t *testing.T) {
 	})
 }
 
+// Asked about when the bank opens nothing more for its subscriber: the verdict
+// comes all the same, and it is the true one.
+func TestInquiryForBlocked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		trick trick
+		want  []string
+		moved int64
+	}{
+		"executed":       {silent, []string{"done", "USD 5.00"}, 500},
+		"never heard of": {deaf, []string{"declined", "blocked", "nothing moved"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.gateway(1, func(c *Config) { short(c); c.Bank.Fresh = 600 * time.Millisecond })
+			r.middle.plays(c.trick)
+			r.sms(tendai, sendFive)
+			r.says(tendai, "pending")
+			tx := r.becomes(InDoubt)
+			if err := r.bank.Accounts().SetBlocked(t.Context(), tendai, true); err != nil {
+				t.Fatal(err)
+			}
+			r.eventually("no longer fresh", func() bool { return time.Since(tx.Accepted) > 700*time.Millisecond })
+			r.middle.plays(nil)
+			r.says(tendai, c.want...)
+			r.nothingMore(tendai)
+			r.money(10000-c.moved, 5000+c.moved, 500)
+		})
+	}
+}
+
 // The bank's own refusal of the message: it did not execute it, but whether an
 // earlier sending was executed only an inquiry tells.
 func TestRefusedMessage(t *testing.T) {

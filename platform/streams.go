@@ -114,7 +114,7 @@ func (s *stream) consume(reading, working context.Context) error {
 	next := time.Now().Add(lease / 3)
 	for reading.Err() == nil {
 		got, err := s.g.store.redis.XReadGroup(reading, &redis.XReadGroupArgs{
-			Group: group, Consumer: s.consumer, Streams: []string{s.key, ">"}, Count: streamBatch, Block: streamBlock,
+			Group: group, Consumer: s.consumer, Streams: []string{s.key, ">"}, Count: streamBatch, Block: min(streamBlock, lease/3),
 		}).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return storeError(err)
