@@ -240,6 +240,9 @@ func TestAgainTheDayAfter(t *testing.T) {
 	r.says(tendai, "done")
 	// Of the long message one part comes again after midnight, of the other all.
 	long := r.mo(smsc.MO{From: rudo, Text: "SEND 1 0771000001 2468", Split: "udh8", PartSize: 12})
+	r.mo(smsc.MO{From: farai, Text: "BAL ", TLVs: sar(5, 1, 2)})
+	last := r.mo(smsc.MO{From: farai, Text: "1593", TLVs: sar(5, 2, 2)})
+	r.says(farai, "Solde")
 	r.says(rudo, "received")
 	r.says(rudo, "done")
 	r.says(tendai, "received")
@@ -249,12 +252,13 @@ func TestAgainTheDayAfter(t *testing.T) {
 	g.keyring.mu.Unlock()
 	r.redeliver(marked)
 	r.redeliver(long)
-	r.nothingMore(tendai, rudo)
-	if n := len(r.transactions()); n != 2 {
-		t.Errorf("%d transactions, want 2", n)
+	r.redeliver(last)
+	r.nothingMore(tendai, rudo, farai)
+	if n := len(r.transactions()); n != 3 {
+		t.Errorf("%d transactions, want 3", n)
 	}
-	if n := r.redis.ZCard(t.Context(), key(g.store.partition(rudo), "partial")).Val(); n != 0 {
-		t.Error("parts of a message that is done are taken for a new one")
+	if n := r.redis.ZCard(t.Context(), key(g.store.partition(farai), "partial")).Val(); n != 0 {
+		t.Error("a part of a message that is done is taken for a new message, whose sender will be told that nothing moved")
 	}
 	r.money(9600, 5400, 500)
 }

@@ -220,7 +220,13 @@ func authenticated(err error) bool {
 }
 
 func (g *Gateway) exchange(ctx context.Context, keys *link.DynamicKeys, sealed []byte) (*link.Reply, error) {
+	select {
+	case g.atBank <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	answer, err := g.keys.post(ctx, link.PathTransact, sealed)
+	<-g.atBank
 	if err != nil {
 		return nil, err
 	}

@@ -136,25 +136,27 @@ func TestPartReferenceAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.gateway(1, nil)
-	send := func(parts ...string) {
+	part := func(n byte, text string) {
 		t.Helper()
-		for i, text := range parts {
-			if text == "" {
-				continue
-			}
-			if res := r.mo(smsc.MO{From: tendai, Text: text, TLVs: sar(9, byte(i+1), byte(len(parts)))}); !res.OK() {
-				t.Fatalf("%+v", res)
-			}
+		if res := r.mo(smsc.MO{From: tendai, Text: text, TLVs: sar(9, n, 3)}); !res.OK() {
+			t.Fatalf("%+v", res)
 		}
 	}
-	send("SEND 1 0771", "000002 1357")
+	part(1, "SEND 1 ")
+	part(2, "0771000002 ")
+	part(3, "1357")
 	r.says(tendai, "USD 1.00")
-	send("SEND 2 0771", "000002 1357")
+	part(1, "SEND 2 ")
+	part(2, "0771000002 ")
+	part(3, "1357")
 	r.says(tendai, "USD 2.00")
-	send("SEND 3 0771", "") // the rest never comes
-	send("SEND 4 0771", "000002 1357")
+	part(1, "SEND 3 ") // its last part never comes
+	part(2, "0771000003 ")
+	part(1, "SEND 4 ") // and its second is no part of this one
+	part(3, "1357")
+	part(2, "0771000002 ")
 	r.says(tendai, "USD 4.00")
-	r.nothingMore(tendai)
+	r.nothingMore(tendai, farai)
 	r.money(9300, 5700, 500)
 }
 

@@ -31,7 +31,7 @@ const (
 // ready to Run. It fails on what an operator has to mend; a bank or an SMSC that
 // is away is waited for by Run.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err error) {
-	g := &Gateway{cfg: cfg, log: log, metrics: newMetrics(), prepare: make(chan struct{}, 64)}
+	g := &Gateway{cfg: cfg, log: log, metrics: newMetrics(), prepare: make(chan struct{}, 64), atBank: make(chan struct{}, bankExchanges)}
 	if g.zone, err = time.LoadLocation(cfg.Timezone); err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
 	}

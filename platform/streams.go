@@ -16,11 +16,15 @@ import (
 const group = "gateways"
 
 // streamBatch is how many entries are read at once, and streamInHand how many of
-// one kind a gateway works on; beyond it the rest waits in Redis.
+// one kind a gateway has in hand; beyond it the rest waits in Redis, and nobody
+// tells those subscribers that their transaction is pending. So it has room for a
+// bank that is silent for a while: an entry that waits costs a goroutine, some
+// 10 KiB. bankExchanges is how many are at the bank at a time.
 const (
-	streamBatch  = 64
-	streamInHand = 512
-	streamBlock  = time.Second
+	streamBatch   = 64
+	streamInHand  = 8192
+	streamBlock   = time.Second
+	bankExchanges = 256
 )
 
 // entries is the set of stream entries that this process has in hand, so that
