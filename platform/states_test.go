@@ -69,6 +69,7 @@ func (s *scripts) history(t *rapid.T) {
 	}
 	actors := []*actor{{}, {}}
 	state := Accepted
+	record := ""                    // the bytes that everybody sends
 	reached := 0                    // sendings that may have reached the bank
 	sent := map[string]string{}     // serial to the bytes that were sent under it
 	final := map[string]string(nil) // the record once it is final
@@ -82,6 +83,12 @@ func (s *scripts) history(t *rapid.T) {
 			return
 		}
 		a.sending, a.sealed = sending, out[1].(string)
+		if mode == "seal" && record == "" || mode == "reseal" && record == old {
+			record = sealed
+		}
+		if a.sealed != record {
+			t.Fatalf("%s gives %q to send, and %q is on record", mode, a.sealed, record)
+		}
 		if want := "key of " + bytesOf[a.sealed]; out[2] != want {
 			t.Fatalf("the bytes %q come with %q, want %q", a.sealed, out[2], want)
 		}
@@ -160,7 +167,7 @@ func (s *scripts) history(t *rapid.T) {
 				t.Fatalf("from %s to %s", state, now)
 			}
 			state = now
-			record, err := parseTransaction(ref, withID(m))
+			parsed, err := parseTransaction(ref, withID(m))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,8 +177,8 @@ func (s *scripts) history(t *rapid.T) {
 					underway++
 				}
 			}
-			if !state.Final() && record.Attempts < reached+underway {
-				t.Fatalf("%d sendings on record, %d may have reached the bank", record.Attempts, reached+underway)
+			if !state.Final() && parsed.Attempts < reached+underway {
+				t.Fatalf("%d sendings on record, %d may have reached the bank", parsed.Attempts, reached+underway)
 			}
 			told := map[string]int{}
 			for _, e := range s.redis.XRange(ctx, outbox, "-", "+").Val() {
