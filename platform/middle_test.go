@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type middle struct {
 	addr   string
 	tls    *tls.Config
 	client *http.Client
+	open   atomic.Int64 // connections of gateways
 
 	mu    sync.Mutex
 	bank  string
@@ -97,6 +99,14 @@ func (m *middle) back() {
 		m.t.Fatal(err)
 	}
 	srv := &http.Server{Handler: m, TLSConfig: m.tls, ErrorLog: log.New(io.Discard, "", 0)}
+	srv.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			m.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			m.open.Add(-1)
+		}
+	}
 	m.mu.Lock()
 	m.addr, m.srv = l.Addr().String(), srv
 	m.mu.Unlock()

@@ -25,10 +25,12 @@ func TestRunLeavesNothing(t *testing.T) {
 		before := goleak.IgnoreCurrent()
 		t.Run("work", func(t *testing.T) {
 			r := newRig(t, onRedis(url))
-			r.gateway(1, func(c *Config) { c.Admin.Listen = "127.0.0.1:0" })
+			g := r.gateway(1, func(c *Config) { c.Admin.Listen = "127.0.0.1:0" })
 			r.sms(tendai, sendFive)
 			r.says(tendai, "done")
 			r.settled()
+			g.end()
+			r.eventually("no connection to the bank is left", func() bool { return r.middle.open.Load() == 0 })
 		}) // the rig and the gateway end here
 		http.DefaultClient.CloseIdleConnections() // the test's own
 		goleak.VerifyNone(t, before)
