@@ -1,9 +1,12 @@
 package platform
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"starhash/smpp/smsc"
 )
@@ -158,6 +161,26 @@ func TestPendingOvertaken(t *testing.T) {
 	r.faults(smsc.Faults{})
 	r.says(tendai, "done")
 	r.nothingMore(tendai)
+}
+
+// The SMSC has the message just as the gateway is told to end: the entry goes
+// all the same, and is not sent again by the next.
+func TestSentAtTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.open(1, nil)
+	defer g.store.Close()
+	outbox := key(2, "outbox")
+	id, err := r.redis.XAdd(t.Context(), &redis.XAddArgs{Stream: outbox, Values: []any{"purpose", "answer"}}).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.sent(ctx, 2, id, outboxEntry{Purpose: "answer"}, "submitted")
+	if n := r.redis.XLen(t.Context(), outbox).Val(); n != 0 {
+		t.Error("the entry is still there")
+	}
 }
 
 // A damaged entry is set aside; the next one goes out.

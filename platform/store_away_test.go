@@ -1,9 +1,13 @@
 package platform
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"starhash/configs/secret"
 	"starhash/smpp"
@@ -155,9 +159,34 @@ func TestPartitionsAreFixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if n := int(s.redis.PoolStats().TotalConns); n > 2*maxPartitions {
-		t.Errorf("%d connections", n)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	var readers sync.WaitGroup
+	for p := range maxPartitions {
+		for _, name := range []string{"journal", "outbox"} {
+			readers.Go(func() {
+				for ctx.Err() == nil {
+					s.redis.XRead(ctx, &redis.XReadArgs{Streams: []string{key(p, name), "$"}, Block: 2 * time.Second})
+				}
+			})
+		}
 	}
+	for {
+		p := s.redis.PoolStats()
+		if p.TotalConns-p.IdleConns >= 2*maxPartitions {
+			break
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("%d connections are in use", p.TotalConns-p.IdleConns)
+		}
+	}
+	began := time.Now()
+	if err := s.Ping(ctx); err != nil || time.Since(began) > time.Second {
+		t.Errorf("a message waits for the streams: %v, %v", time.Since(began), err)
+	}
+	cancel()
+	readers.Wait()
 }
 
 // A boot number is drawn once, also after the store lost its counter, and
