@@ -86,7 +86,8 @@ type BankConfig struct {
 	// that it is pending.
 	PendingAfter time.Duration `mapstructure:"pending_after"`
 	// Fresh is the age up to which a transaction whose serial the bank does not
-	// know is sent anew; an older one is inquired about, which voids it.
+	// know is sent anew; an older one is inquired about, which voids it, and one
+	// that was never sent is given up.
 	Fresh time.Duration `mapstructure:"fresh"`
 }
 

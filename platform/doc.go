@@ -44,6 +44,9 @@
 // Redis away: ESME_RX_T_APPN, the SMSC keeps the message. Bank away before
 // anything was sent: "nothing moved" after bank.give_up. Bank silent after: the
 // same bytes again with back-off, "pending" after bank.pending_after, an inquiry
-// that voids after bank.fresh, and then for as long as it takes. SMSC away: the
+// that voids after bank.fresh, and then for as long as it takes; where the bank
+// lets nobody inquire, because it blocked the subscriber, the same bytes again.
+// A command to Redis that is repeated after a cut connection changes nothing the
+// second time, and the count of sendings is never too low. SMSC away: the
 // outbox waits. A damaged entry is set aside with an alarm; the rest flows.
 package platform

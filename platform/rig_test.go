@@ -184,7 +184,6 @@ type rig struct {
 	smsc     *smsc.SMSC
 	phones   *smsc.Client
 	log      *logBuffer
-	partial  int // partitions
 
 	mu   sync.Mutex
 	read map[string]uint64 // last message seen, by phone
