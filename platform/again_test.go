@@ -120,6 +120,22 @@ func TestSameTextAgain(t *testing.T) {
 	}
 }
 
+// The first one was declined: what is asked does not say that money was sent.
+func TestSameTextAfterDecline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.gateway(1, nil)
+	const tooMuch = "SEND 5000 0771000002 1234"
+	r.sms(tendai, tooMuch)
+	r.says(tendai, "declined", "nothing moved")
+	r.sms(tendai, tooMuch)
+	r.says(tendai, "was declined; nothing moved", "reply YES")
+	r.sms(tendai, "YES")
+	r.says(tendai, "declined", "not enough money")
+	r.settled()
+	r.money(10000, 5000, 500)
+}
+
 // A YES that comes after the question's time, one to nothing, and a NO to nothing.
 func TestQuestionOver(t *testing.T) {
 	t.Parallel()

@@ -338,7 +338,11 @@ func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Tran
 	if err := g.store.redis.Set(ctx, g.questionKey(in.msisdn), w, g.cfg.Limits.QuestionWait).Err(); err != nil {
 		return storeError(err)
 	}
-	return g.say(ctx, in, sub.Language, TextSameAgain, same(g, b, before))
+	text := TextSameAgain
+	if before.State == Declined {
+		text = TextSameDeclined
+	}
+	return g.say(ctx, in, sub.Language, text, same(g, b, before))
 }
 
 // same describes an earlier transaction by a command with the same text.

@@ -53,7 +53,8 @@ const (
 	TextPINsDiffer       TextKey = "pins_differ"
 	TextPartsMissing     TextKey = "parts_missing"
 	TextNotReadable      TextKey = "not_readable"
-	TextSameAgain        TextKey = "same_again"   // the first one is done
+	TextSameAgain        TextKey = "same_again" // the first one is done
+	TextSameDeclined     TextKey = "same_declined"
 	TextSamePending      TextKey = "same_pending" // the first one has no verdict yet
 	TextNothingToConfirm TextKey = "nothing_to_confirm"
 	TextCancelled        TextKey = "cancelled"
@@ -110,6 +111,7 @@ var placeholders = map[TextKey][]string{
 	TextPartsMissing:     nil,
 	TextNotReadable:      nil,
 	TextSameAgain:        {"amount", "last4", "at", "ref"},
+	TextSameDeclined:     {"amount", "last4", "at", "ref"},
 	TextSamePending:      {"amount", "last4", "at", "ref"},
 	TextNothingToConfirm: nil,
 	TextCancelled:        nil,
