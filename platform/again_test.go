@@ -125,7 +125,7 @@ func TestSameTextAfterDecline(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.gateway(1, nil)
-	const tooMuch = "SEND 5000 0771000002 1234"
+	const tooMuch = "SEND 5000 0771000002 1357"
 	r.sms(tendai, tooMuch)
 	r.says(tendai, "declined", "nothing moved")
 	r.sms(tendai, tooMuch)
