@@ -84,7 +84,7 @@ func readStaticKeys(operators []Operator) (map[link.Operator]map[link.KeyID]secr
 	for _, o := range operators {
 		of := make(map[link.KeyID]secret.Value)
 		for _, k := range o.StaticKeys {
-			v, err := readKey(k.File)
+			v, err := link.ReadKey(k.File)
 			if err != nil {
 				return nil, fmt.Errorf("operator %s: static key %s: %w", o.Name, k.ID, err)
 			}
@@ -96,7 +96,7 @@ func readStaticKeys(operators []Operator) (map[link.Operator]map[link.KeyID]secr
 }
 
 func readVault(cfg Config) (*vault, error) {
-	verify, err := readKey(cfg.PINVerifyKeyFile)
+	verify, err := link.ReadKey(cfg.PINVerifyKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("PIN verification key: %w", err)
 	}
@@ -110,19 +110,6 @@ func readVault(cfg Config) (*vault, error) {
 		return nil, fmt.Errorf("PIN key: %s: %w", cfg.PINKeyFile, err)
 	}
 	return &vault{capsules: capsules, verify: verify}, nil
-}
-
-func readKey(path string) (secret.Value, error) {
-	text, err := secret.ReadFile(path)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	defer text.Wipe()
-	k, err := link.ParseKey(text)
-	if err != nil {
-		return secret.Value{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return k, nil
 }
 
 // serverTLS asks every client for a certificate of our authority. TLS 1.3 only:

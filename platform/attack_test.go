@@ -302,7 +302,7 @@ func TestKeyThatEnded(t *testing.T) {
 // refusal is what the bank itself answers with: it has the static key.
 func (r *rig) refusal(request []byte, code link.Code) []byte {
 	r.t.Helper()
-	static, err := readKey(r.path("static.key"))
+	static, err := link.ReadKey(r.path("static.key"))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"starhash/bank/link"
 	"starhash/configs"
-	"starhash/configs/secret"
 	"starhash/smpp"
 )
 
@@ -41,7 +40,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err er
 	if g.keyring, err = OpenKeyring(cfg.KEK.File); err != nil {
 		return nil, fmt.Errorf("kek.file: %w", err)
 	}
-	static, err := readKey(cfg.Bank.StaticKey.File)
+	static, err := link.ReadKey(cfg.Bank.StaticKey.File)
 	if err != nil {
 		return nil, fmt.Errorf("bank.static_key.file: %w", err)
 	}
@@ -80,19 +79,6 @@ func OpenTexts(dir string) (*Texts, error) {
 		return LoadTexts(configs.Texts)
 	}
 	return LoadTexts(os.DirFS(dir))
-}
-
-func readKey(path string) (secret.Value, error) {
-	text, err := secret.ReadFile(path)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	defer text.Wipe()
-	k, err := link.ParseKey(text)
-	if err != nil {
-		return secret.Value{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return k, nil
 }
 
 // bankClient speaks TLS 1.3 with a certificate of ours to a bank whose CA we

@@ -37,6 +37,20 @@ func ParseKey(text secret.Value) (secret.Value, error) {
 	return secret.New(b), nil
 }
 
+// ReadKey reads a key file. The error names the file, never its content.
+func ReadKey(path string) (secret.Value, error) {
+	text, err := secret.ReadFile(path)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	defer text.Wipe()
+	k, err := ParseKey(text)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return k, nil
+}
+
 // FormatKey is the content of a key file, for ParseKey.
 func FormatKey(k secret.Value) secret.Value {
 	return secret.New(append(hex.AppendEncode(nil, k.Reveal()), '\n'))
