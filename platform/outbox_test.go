@@ -116,7 +116,7 @@ func TestReceipts(t *testing.T) {
 	for name, f := range map[string]smsc.Faults{
 		"DELIVRD": {},
 		"UNDELIV": {ReceiptState: "UNDELIV"},
-		"REJECTD": {ReceiptState: "REJECTD", ReceiptFirst: true},
+		"REJECTD": {ReceiptState: "REJECTD", ReceiptFirst: smsc.Always},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

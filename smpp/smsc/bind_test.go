@@ -185,11 +185,11 @@ func TestStopUnbinds(t *testing.T) {
 
 func TestBindFault(t *testing.T) {
 	r := start(t)
-	r.setFaults(Faults{BindStatus: "ESME_RBINDFAIL", NoEnquireResp: true})
+	r.setFaults(Faults{BindStatus: "ESME_RBINDFAIL", NoEnquireResp: Always})
 	if p := r.connect().bind(smpp.BindReceiver, systemID, password); p.Status != smpp.StatusBindFail {
 		t.Fatal(p.Status)
 	}
-	r.setFaults(Faults{NoEnquireResp: true})
+	r.setFaults(Faults{NoEnquireResp: Always})
 	e := r.bound(smpp.BindReceiver)
 	e.send(smpp.EnquireLink, nil)
 	if p := e.ask(smpp.Unbind, nil); p.Command != smpp.UnbindResp {

@@ -64,11 +64,17 @@ func (c *Client) Phones(ctx context.Context, after string) ([]Phone, error) {
 
 // SetIMSI gives a phone another SIM, or adds the phone.
 func (c *Client) SetIMSI(ctx context.Context, msisdn, imsi string) error {
-	return c.call(ctx, http.MethodPut, phonePath(msisdn), simBody{imsi}, nil)
+	return c.call(ctx, http.MethodPut, phonePath(msisdn), phoneBody{IMSI: &imsi}, nil)
 }
 
-// SwitchOn tells the bound receivers by alert_notification that a phone is there,
-// and returns how many were told.
+// SetOff switches a phone off, so that messages for it wait, or on again, without an
+// alert_notification.
+func (c *Client) SetOff(ctx context.Context, msisdn string, off bool) error {
+	return c.call(ctx, http.MethodPut, phonePath(msisdn), phoneBody{Off: &off}, nil)
+}
+
+// SwitchOn switches a phone on, tells the bound receivers by alert_notification that
+// it is there, and returns how many were told.
 func (c *Client) SwitchOn(ctx context.Context, msisdn string) (int, error) {
 	var r alertedBody
 	err := c.call(ctx, http.MethodPost, phonePath(msisdn)+"/on", nil, &r)
@@ -92,6 +98,13 @@ func (c *Client) Drop(ctx context.Context) (int, error) {
 	var r droppedBody
 	err := c.call(ctx, http.MethodPost, "/drop", nil, &r)
 	return r.Dropped, err
+}
+
+// Unbind sends unbind to every bound ESME and returns how many there are.
+func (c *Client) Unbind(ctx context.Context) (int, error) {
+	var r unboundBody
+	err := c.call(ctx, http.MethodPost, "/unbind", nil, &r)
+	return r.Unbound, err
 }
 
 // Raw sends any bytes on the first bound receiver's connection.

@@ -1,9 +1,11 @@
 package smsc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"starhash/configs"
@@ -20,13 +22,17 @@ type Config struct {
 	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
 	IMSITLV      uint16       `mapstructure:"imsi_tlv"`      // vendor TLV that carries a phone's IMSI; 0: none
 	Phones       []Phone      `mapstructure:"phones"`        // known from the start, with their SIMs
-	Seed         uint64       `mapstructure:"seed"`          // of message ids, references and jitter; 0: another one each start
+	Seed         uint64       `mapstructure:"seed"`          // of message ids, references, jitter and faults; 0: another one each start
+	Faults       Faults       `mapstructure:"faults"`        // from the start on; PUT /faults replaces them
 
 	Window          int           `mapstructure:"window"`           // unanswered deliver_sm a connection, 1 to 10000; 10
 	MaxPDU          int           `mapstructure:"max_pdu"`          // octets, 1024 to 1 MiB; 64 KiB + 1024
 	MaxTries        int           `mapstructure:"max_tries"`        // times that a message is sent before it expires; 10
 	RetryMin        time.Duration `mapstructure:"retry_min"`        // back-off before the second try, doubled for each further one; 1s
 	RetryMax        time.Duration `mapstructure:"retry_max"`        // its upper bound; 1m
+	MessageIDs      string        `mapstructure:"message_ids"`      // spelling in submit_sm_resp and receipted_message_id: decimal, hex or uuid; decimal
+	ReceiptIDs      string        `mapstructure:"receipt_ids"`      // spelling in a receipt's text; as message_ids
+	Validity        time.Duration `mapstructure:"validity"`         // of messages without a validity_period; 24h
 	ReceiptDelay    time.Duration `mapstructure:"receipt_delay"`    // from submit_sm_resp to the receipt; 0: at once
 	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for an ESME's response; 10s
 	BindTimeout     time.Duration `mapstructure:"bind_timeout"`     // from connection to bind (session_init_timer, §7.2); 10s
@@ -50,6 +56,8 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.MaxTries, 10)
 	setDefault(&c.RetryMin, time.Second)
 	setDefault(&c.RetryMax, time.Minute)
+	setDefault(&c.MessageIDs, decimalIDs)
+	setDefault(&c.Validity, 24*time.Hour)
 	setDefault(&c.ResponseTimeout, 10*time.Second)
 	setDefault(&c.BindTimeout, 10*time.Second)
 	setDefault(&c.EnquireLink, 30*time.Second)
@@ -97,6 +105,11 @@ func (c *Config) Validate() []configs.Problem {
 			problem(at+"imsi", "is not an IMSI", `6 to 15 digits, in quotes: "648011000000001"`)
 		}
 	}
+	for key, spelling := range map[string]string{"message_ids": c.MessageIDs, "receipt_ids": c.receiptIDs()} {
+		if spelling != decimalIDs && spelling != hexIDs && spelling != uuidIDs {
+			problem(key, fmt.Sprintf("is %q", spelling), "decimal, hex or uuid")
+		}
+	}
 	between := func(key string, v, low, high int) {
 		if v < low || v > high {
 			problem(key, fmt.Sprintf("is %d", v), fmt.Sprintf("%d to %d", low, high))
@@ -110,14 +123,21 @@ func (c *Config) Validate() []configs.Problem {
 			problem(key, fmt.Sprintf("is %v", v), fmt.Sprintf("%v to %v", low, high))
 		}
 	}
+	if err := c.Faults.check(); err != nil {
+		key, message, _ := strings.Cut(err.Error(), ": ")
+		problem("faults."+key, message, "")
+	}
 	span("retry_min", c.RetryMin, time.Millisecond, c.RetryMax)
 	span("retry_max", c.RetryMax, time.Millisecond, 24*time.Hour)
 	span("receipt_delay", c.ReceiptDelay, 0, 24*time.Hour)
+	span("validity", c.Validity, time.Second, 30*24*time.Hour)
 	span("response_timeout", c.ResponseTimeout, 10*time.Millisecond, time.Hour)
 	span("bind_timeout", c.BindTimeout, 10*time.Millisecond, time.Hour)
 	span("enquire_link", c.EnquireLink, 10*time.Millisecond, time.Hour)
 	return ps
 }
+
+func (c *Config) receiptIDs() string { return cmp.Or(c.ReceiptIDs, c.MessageIDs) }
 
 // accounts are all accounts, the first one first.
 func (c *Config) accounts() []Account {

@@ -31,8 +31,11 @@ func TestConfigLoad(t *testing.T) {
 		Listen: "127.0.0.1:1", HTTP: "127.0.0.1:2", SystemID: "one", Password: secretOf("pw"),
 		Accounts: []Account{{SystemID: "two", PasswordFile: filepath.Join(dir, "secret"), Password: secretOf("filed")}},
 		IMSITLV:  0x1502,
-		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002"}},
+		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002", Off: true}},
 		Seed:     7, Window: 8, MaxPDU: 9000, MaxTries: 10,
+		MessageIDs: hexIDs, ReceiptIDs: decimalIDs, Validity: 8 * time.Second,
+		Faults: Faults{Throttle: 3, NoResp: Percent(2), DropOnAck: Always, Delay: ms(5), WriteOctets: 1,
+			Latency: Latency{"pareto", ms(1), ms(2), ms(1000)}},
 		RetryMin: 2 * time.Second, RetryMax: 3 * time.Second, ReceiptDelay: 4 * time.Second,
 		ResponseTimeout: 5 * time.Second, BindTimeout: 6 * time.Second, EnquireLink: 7 * time.Second,
 	}
@@ -51,12 +54,22 @@ accounts:
 imsi_tlv: 0x1502
 phones:
   - { msisdn: "263771000001", imsi: "648011000000001" }
-  - { msisdn: "263771000002" }
+  - { msisdn: "263771000002", off: true }
 seed: 7
 window: 8
 max_pdu: 9000
 max_tries: 10
 retry_min: 2s
+message_ids: hex
+receipt_ids: decimal
+validity: 8s
+faults:
+  throttle: "3"
+  no_resp: 2%
+  drop_on_ack: "true"
+  delay: 5ms
+  write_octets: 1
+  latency: { distribution: pareto, min: 1ms, median: 2ms, p99: 1s }
 retry_max: 3s
 receipt_delay: 4s
 response_timeout: 5s
@@ -92,6 +105,11 @@ func TestConfigValidate(t *testing.T) {
 		{"receipt_delay", func(c *Config) { c.ReceiptDelay = -1 }},
 		{"response_timeout", func(c *Config) { c.ResponseTimeout = 1 }},
 		{"bind_timeout", func(c *Config) { c.BindTimeout = 1 }},
+		{"message_ids", func(c *Config) { c.MessageIDs, c.ReceiptIDs = "octal", "hex" }},
+		{"receipt_ids", func(c *Config) { c.ReceiptIDs = "octal" }},
+		{"validity", func(c *Config) { c.Validity = 1 }},
+		{"faults.latency", func(c *Config) { c.Faults.Latency = Latency{Median: ms(5), P99: 1} }},
+		{"faults.bind_status", func(c *Config) { c.Faults.BindStatus = "FAIL" }},
 		{"enquire_link", func(c *Config) { c.EnquireLink = 1 }},
 	} {
 		c := good()

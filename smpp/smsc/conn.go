@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	outSize    = 256                    // PDUs that wait to be written
-	lateSize   = 8192                   // answers that Faults.Delay holds back; more stop the reading
-	lingerTime = 300 * time.Millisecond // for an ESME to close a connection of which we closed our half
+	outSize     = 256                    // PDUs that wait to be written
+	lateSize    = 8192                   // answers that are held back; more stop the reading
+	lingerTime  = 300 * time.Millisecond // for an ESME to close a connection of which we closed our half
+	reorderTime = 100 * time.Millisecond // that Faults.ReorderMO holds a message back
+	maxOwed     = 1024                   // numbers of an ESME's requests that are known to be unanswered
 )
 
 // conn is one connection of an ESME. Four goroutines serve it: read (which decodes
@@ -32,13 +34,14 @@ type conn struct {
 	since  time.Time
 
 	out   chan item     // to be written now
-	late  chan item     // to be written when due; in order
+	late  chan item     // to be written when due
 	done  chan struct{} // closed by close
 	once  sync.Once
 	group sync.WaitGroup
 
-	deaf atomic.Bool  // what comes in is not looked at any more, nothing new goes out
-	read atomic.Int64 // time of the latest PDU, Unix nanoseconds
+	deaf      atomic.Bool  // what comes in is not looked at any more, nothing new goes out
+	read      atomic.Int64 // time of the latest PDU, Unix nanoseconds
+	unbinding atomic.Int64 // time of our unbind; 0: none
 
 	slots     chan struct{} // one for each delivery in flight
 	submitted atomic.Uint64
@@ -50,6 +53,8 @@ type conn struct {
 	esme     smpp.Address // address_range of the bind
 	sequence uint32
 	inFlight map[uint32]inFlight
+	owed     []uint32 // numbers of the ESME's submissions without an answer, the oldest first
+	heard    uint32   // number of the ESME's latest request
 }
 
 // inFlight is a delivery that its ESME has not answered.
@@ -61,10 +66,12 @@ type inFlight struct {
 
 // item is a PDU to be written.
 type item struct {
-	frame []byte
-	due   time.Time // in late only
-	end   ending
-	after func() // runs once the frame was written, or cannot be any more
+	frame  []byte
+	due    time.Time // in late only
+	order  uint64    // in late only: of those due at the same time
+	end    ending
+	octets bool   // written octet by octet
+	after  func() // runs once the frame was written, or cannot be any more
 }
 
 // ending is what happens to the connection once an item is written.
@@ -85,7 +92,7 @@ func newConn(s *SMSC, nc net.Conn) *conn {
 		remote:   remote,
 		since:    time.Now(),
 		out:      make(chan item, outSize),
-		late:     make(chan item, lateSize),
+		late:     make(chan item),
 		done:     make(chan struct{}),
 		slots:    make(chan struct{}, s.cfg.Window),
 		inFlight: make(map[uint32]inFlight),
@@ -170,87 +177,11 @@ func (c *conn) sendPDU(p smpp.PDU, it item) bool {
 	return c.send(it)
 }
 
-// write is the only writer: what is there together leaves in one packet.
-func (c *conn) write() {
-	w := bufio.NewWriterSize(c.nc, 16<<10)
-	var held *item // the first of late
-	var batch []func()
-	flushed := func() {
-		for _, f := range batch {
-			f()
-		}
-		batch = batch[:0]
-	}
-	defer func() {
-		flushed()
-		if held != nil && held.after != nil {
-			held.after()
-		}
-	}()
-	for {
-		late := c.late
-		var due <-chan time.Time
-		var timer *time.Timer
-		if held != nil {
-			late = nil
-			timer = time.NewTimer(time.Until(held.due))
-			due = timer.C
-		}
-		var it item
-		ready := true
-		select {
-		case it = <-c.out:
-		case next := <-late:
-			held, ready = &next, false
-		case <-due:
-			it, held = *held, nil
-		case <-c.done:
-			return
-		}
-		if timer != nil {
-			timer.Stop()
-		}
-		if !ready {
-			continue
-		}
-		if it.after != nil {
-			batch = append(batch, it.after)
-		}
-		c.nc.SetWriteDeadline(time.Now().Add(writeTime))
-		_, err := w.Write(it.frame)
-		if err == nil && (len(c.out) == 0 || it.end != endNone) {
-			if err = w.Flush(); err == nil {
-				flushed()
-			}
-		}
-		switch {
-		case err != nil:
-			c.close("write: " + err.Error())
-			return
-		case it.end == endClose:
-			c.close("unbound")
-			return
-		case it.end == endHalf:
-			c.half()
-		}
-	}
-}
-
-// half closes our half of the connection: the ESME reads what was written, then the
-// end. An immediate close could reset the connection and take that from it.
-func (c *conn) half() {
-	tcp, ok := c.nc.(*net.TCPConn)
-	if !ok || tcp.CloseWrite() != nil {
-		c.close("cut by the fault drop_after_mo")
-		return
-	}
-	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
-}
-
 // listen reads PDUs and handles them one by one.
 func (c *conn) listen(ctx context.Context) {
 	r := bufio.NewReaderSize(c.nc, 32<<10)
 	for {
+		c.attend(ctx)
 		// keep looks after silence; this deadline is for a PDU that stops half-way,
 		// and for a connection that does not bind.
 		deadline := c.since.Add(c.s.cfg.BindTimeout)
@@ -266,12 +197,44 @@ func (c *conn) listen(ctx context.Context) {
 			c.unreadable(err)
 			return
 		}
+		c.attend(ctx)
 		if c.deaf.Load() {
 			continue
 		}
 		c.read.Store(time.Now().UnixNano())
 		c.handle(ctx, frame)
 	}
+}
+
+// attend waits while the fault stop_reading holds.
+func (c *conn) attend(ctx context.Context) {
+	for {
+		stopped, changed := c.s.dice.stopped()
+		if !stopped {
+			return
+		}
+		if tcp, ok := c.tcp(); ok {
+			tcp.SetReadBuffer(4096) // so that the ESME feels it soon
+		}
+		select {
+		case <-changed:
+			c.read.Store(time.Now().UnixNano())
+		case <-c.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tcp is the connection below TLS.
+func (c *conn) tcp() (*net.TCPConn, bool) {
+	nc := c.nc
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = secure.NetConn()
+	}
+	tcp, ok := nc.(*net.TCPConn)
+	return tcp, ok
 }
 
 // keep looks after silence: that of the ESME as a whole, and that in answer to a
@@ -293,6 +256,12 @@ func (c *conn) keep(ctx context.Context) {
 		now := time.Now()
 		c.overdue(now)
 		heard := time.Unix(0, c.read.Load())
+		if stopped, _ := c.s.dice.stopped(); stopped {
+			heard, asked = now, time.Time{}
+		}
+		if at := c.unbinding.Load(); at != 0 && now.UnixNano()-at >= int64(unbindTime) {
+			c.close("no answer to unbind")
+		}
 		switch {
 		case c.boundAs() == nil || c.deaf.Load():
 		case !asked.IsZero() && heard.After(asked):
@@ -308,7 +277,7 @@ func (c *conn) keep(ctx context.Context) {
 
 // leave unbinds an ESME at the end of Run, and waits for its answer for a while.
 func (c *conn) leave() {
-	if c.boundAs() == nil || !c.sendPDU(smpp.PDU{Command: smpp.Unbind, Sequence: c.next()}, item{}) {
+	if !c.unbind() {
 		c.close("the simulator stops")
 		return
 	}
@@ -319,6 +288,18 @@ func (c *conn) leave() {
 	case <-timer.C:
 		c.close("no answer to unbind")
 	}
+}
+
+// unbind takes leave of an ESME (§4.2): nothing new is delivered, and its answer, or
+// keep when there is none, closes the connection. False where nobody is bound.
+func (c *conn) unbind() bool {
+	if c.boundAs() == nil {
+		return false
+	}
+	if !c.unbinding.CompareAndSwap(0, time.Now().UnixNano()) {
+		return true // again
+	}
+	return c.sendPDU(smpp.PDU{Command: smpp.Unbind, Sequence: c.next()}, item{})
 }
 
 // overdue takes back the deliveries that were not answered in time. An answer that
@@ -361,7 +342,7 @@ func (c *conn) pump(ctx context.Context, a *account) {
 		if d == nil {
 			return
 		}
-		if c.deaf.Load() {
+		if c.deaf.Load() || c.unbinding.Load() != 0 {
 			a.queue.put(d, d.due)
 			return
 		}
@@ -371,23 +352,70 @@ func (c *conn) pump(ctx context.Context, a *account) {
 
 // deliver sends a delivery; its answer, or the lack of one, settles it.
 func (c *conn) deliver(d *delivery, slot bool) {
+	if d.mo && !d.held && c.hits(reorderMO, d) {
+		d.held = true
+		if slot {
+			<-c.slots
+		}
+		c.boundAs().queue.put(d, time.Now().Add(reorderTime))
+		return
+	}
 	d.tries++
-	it := item{}
-	if d.mo && c.s.faults.take(func(f *Faults) *Count { return &f.DropAfterMO }) {
+	if !d.mo {
+		c.post(d, d.message, item{}, slot, false)
+		return
+	}
+	c.harass(d)
+	m := d.message
+	if c.hits(vendorTLVs, d) {
+		m = withVendorTLVs(m)
+	}
+	if c.hits(longPayload, d) {
+		m = padded(m)
+	}
+	it := item{octets: c.hits(singleOctets, d)}
+	if c.hits(dropAfterMO, d) {
 		it.end = endHalf
 		c.deaf.Store(true)
 	}
-	sequence := c.next()
+	collide := c.hits(sequenceCollision, d)
+	again := c.hits(duplicateMO, d)
+	c.post(d, m, it, slot, collide)
+	if again {
+		c.post(&delivery{command: d.command, message: m, copy: true}, m, item{}, false, false)
+	}
+	if c.hits(unbindAfterMO, d) {
+		c.unbind()
+	}
+}
+
+// hits says whether a fault hits a phone's message. Its source's magic works the first
+// time only: the message is to arrive in the end.
+func (c *conn) hits(k fault, d *delivery) bool {
+	if magicOf(d.message.Source.Addr) != noMagic && d.tries > 1 {
+		return false
+	}
+	return c.s.dice.hitsNumber(k, d.message.Source.Addr)
+}
+
+// post puts a delivery in flight.
+func (c *conn) post(d *delivery, m *smpp.Message, it item, slot, collide bool) {
 	c.mu.Lock()
+	sequence := c.number(collide)
 	c.inFlight[sequence] = inFlight{delivery: d, sent: time.Now(), slot: slot}
 	c.mu.Unlock()
-	c.sendPDU(smpp.PDU{Command: d.command, Sequence: sequence, Body: d.message}, it)
+	c.sendPDU(smpp.PDU{Command: d.command, Sequence: sequence, Body: m}, it)
 }
 
 // answered settles the delivery that a response is for.
 func (c *conn) answered(p smpp.PDU) {
 	c.mu.Lock()
 	f, ok := c.inFlight[p.Sequence]
+	if ok && f.mo && p.Status == smpp.StatusOK && c.hits(dropOnAck, f.delivery) {
+		c.mu.Unlock()
+		c.close("cut by the fault drop_on_ack") // still in flight: it comes again
+		return
+	}
 	if ok && (p.Command == f.command.Response() || p.Command == smpp.GenericNack) {
 		c.release(p.Sequence, f)
 	} else {
@@ -413,10 +441,48 @@ func (c *conn) answered(p smpp.PDU) {
 func (c *conn) next() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sequence++; c.sequence > 0x7FFFFFFF {
-		c.sequence = 1
+	return c.number(false)
+}
+
+// number is next for a caller that holds mu. With collide it is, where there is one,
+// the number of a submission of the ESME's that has no answer yet.
+func (c *conn) number(collide bool) uint32 {
+	if collide {
+		for _, n := range append(c.owed[:len(c.owed):len(c.owed)], c.heard+1) {
+			if _, busy := c.inFlight[n]; !busy && n > 0 && n <= maxSequence {
+				return n
+			}
+		}
 	}
-	return c.sequence
+	for {
+		if c.sequence++; c.sequence > maxSequence {
+			c.sequence = 1
+		}
+		if _, busy := c.inFlight[c.sequence]; !busy {
+			return c.sequence
+		}
+	}
+}
+
+// maxSequence is the last sequence number before 1 follows (§5.1.4).
+const maxSequence = 0x7FFFFFFF
+
+// owe remembers a submission that is to be answered, paid forgets it.
+func (c *conn) owe(sequence uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.owed) == maxOwed {
+		c.owed = c.owed[1:]
+	}
+	c.owed = append(c.owed, sequence)
+}
+
+func (c *conn) paid(sequence uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.owed, sequence); i >= 0 {
+		c.owed = slices.Delete(c.owed, i, i+1)
+	}
 }
 
 // boundAs is the account that the ESME is bound to, or nil.
@@ -430,7 +496,7 @@ func (c *conn) boundAs() *account {
 func (c *conn) receives() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.account != nil && c.bind != smpp.BindTransmitter && !c.deaf.Load()
+	return c.account != nil && c.bind != smpp.BindTransmitter && !c.deaf.Load() && c.unbinding.Load() == 0
 }
 
 // describe is the connection as GET /binds shows it; false while unbound.

@@ -60,14 +60,19 @@ type (
 	bindsBody struct {
 		Binds []Bind `json:"binds"`
 	}
-	simBody struct {
-		IMSI string `json:"imsi"`
+	// phoneBody changes what it names.
+	phoneBody struct {
+		IMSI *string `json:"imsi,omitempty"`
+		Off  *bool   `json:"off,omitempty"`
 	}
 	alertBody struct {
 		ESME string `json:"esme,omitempty"`
 	}
 	alertedBody struct {
 		Alerted int `json:"alerted"`
+	}
+	unboundBody struct {
+		Unbound int `json:"unbound"`
 	}
 	droppedBody struct {
 		Dropped int `json:"dropped"`
@@ -104,6 +109,7 @@ func (s *SMSC) manage() http.Handler {
 		"GET /faults":                s.getFaults,
 		"PUT /faults":                s.putFaults,
 		"POST /drop":                 s.postDrop,
+		"POST /unbind":               s.postUnbind,
 		"POST /raw":                  s.postRaw,
 		"GET /binds":                 s.getBinds,
 		"GET /healthz":               s.getHealth,
@@ -235,19 +241,30 @@ func (s *SMSC) getPhones(r *http.Request) (any, error) {
 }
 
 func (s *SMSC) putPhone(r *http.Request) (any, error) {
-	var body simBody
+	var body phoneBody
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
-	p := Phone{MSISDN: msisdn(r.PathValue("msisdn")), IMSI: body.IMSI}
-	if !isNumber(p.MSISDN) {
+	number := msisdn(r.PathValue("msisdn"))
+	if !isNumber(number) {
 		return nil, mistakef("msisdn: want 1 to 20 digits")
 	}
-	if p.IMSI != "" && !isIMSI(p.IMSI) {
+	if body.IMSI != nil && *body.IMSI != "" && !isIMSI(*body.IMSI) {
 		return nil, mistakef("imsi: want 6 to 15 digits")
 	}
-	if !s.phones.set(p) {
+	p, ok := s.phones.change(number, func(p *Phone) {
+		if body.IMSI != nil {
+			p.IMSI = *body.IMSI
+		}
+		if body.Off != nil {
+			p.Off = *body.Off
+		}
+	})
+	if !ok {
 		return nil, errBusy
+	}
+	if !p.Off {
+		s.release(number, time.Now())
 	}
 	return p, nil
 }
@@ -264,10 +281,11 @@ func (s *SMSC) postOn(r *http.Request) (any, error) {
 	if len(body.ESME) > 20 {
 		return nil, mistakef("esme: at most 20 characters")
 	}
-	p, ok := s.phones.use(number)
+	p, ok := s.phones.change(number, func(p *Phone) { p.Off = false })
 	if !ok {
 		return nil, errBusy
 	}
+	defer s.release(number, time.Now()) // the alert comes first
 	return alertedBody{s.alert(p, body.ESME)}, nil
 }
 
@@ -295,7 +313,7 @@ func (s *SMSC) getInbox(r *http.Request) (any, error) {
 	return inboxBody{got}, nil
 }
 
-func (s *SMSC) getFaults(*http.Request) (any, error) { return s.faults.get(), nil }
+func (s *SMSC) getFaults(*http.Request) (any, error) { return s.dice.get(), nil }
 
 func (s *SMSC) putFaults(r *http.Request) (any, error) {
 	var f Faults
@@ -305,10 +323,12 @@ func (s *SMSC) putFaults(r *http.Request) (any, error) {
 	if err := s.setFaults(f); err != nil {
 		return nil, err
 	}
-	return s.faults.get(), nil
+	return s.dice.get(), nil
 }
 
 func (s *SMSC) postDrop(*http.Request) (any, error) { return droppedBody{s.drop()}, nil }
+
+func (s *SMSC) postUnbind(*http.Request) (any, error) { return unboundBody{s.unbind()}, nil }
 
 func (s *SMSC) postRaw(r *http.Request) (any, error) {
 	var body rawBody

@@ -1,12 +1,14 @@
 package smsc
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -95,24 +97,41 @@ func TestManageCrossOrigin(t *testing.T) {
 	}
 }
 
-// What PUT /faults takes is what GET /faults gives.
+// What PUT /faults takes is what GET /faults gives, with the seed.
 func TestFaultsJSON(t *testing.T) {
 	r := start(t)
-	const all = `{"delay":"200ms","throttle":true,"submit_status":"ESME_RSYSERR","no_resp":2,"drop_after_submit":3,` +
-		`"drop_after_mo":true,"bind_status":"ESME_RBINDFAIL","no_enquire_resp":true,"receipt_state":"UNDELIV","receipt_first":true,"no_receipt":4}`
-	for _, want := range []string{all, `{}`} {
-		for _, method := range []string{"PUT", "GET"} {
-			req := must(http.NewRequestWithContext(t.Context(), method, r.BaseURL+"/faults", strings.NewReader(want)))(t)
-			resp := must(r.Client.HTTP.Do(req))(t)
-			got := must(io.ReadAll(resp.Body))(t)
-			resp.Body.Close()
-			if strings.TrimSpace(string(got)) != want {
-				t.Errorf("%s: %s, want %s", method, got, want)
+	all := map[string]any{"delay": "200ms", "submit_status": "ESME_RSYSERR", "bind_status": "ESME_RBINDFAIL", "receipt_state": "UNDELIV",
+		"stop_reading": true, "write_octets": 1.0, "glue": "1ms", "late_by": "3s", "throughput": 100.0,
+		"latency":         map[string]any{"distribution": "uniform", "min": "1ms", "median": "2ms"},
+		"receipt_latency": map[string]any{"median": "20ms", "p99": "1s"}, "seed": 9.0}
+	of := reflect.TypeFor[Faults]()
+	for i := range of.NumField() { // every kind of count
+		if f := of.Field(i); f.Type == reflect.TypeFor[Count]() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			all[key] = []any{true, 3.0, "2.5%", "0%"}[i%4]
+			if f.Tag.Get("mapstructure") != key {
+				t.Errorf("%s is %s in a file", key, f.Tag.Get("mapstructure"))
 			}
 		}
 	}
+	for _, want := range []map[string]any{all, {"seed": 9.0}} {
+		body := must(json.Marshal(want))(t)
+		for _, method := range []string{"PUT", "GET"} {
+			req := must(http.NewRequestWithContext(t.Context(), method, r.BaseURL+"/faults", bytes.NewReader(body)))(t)
+			resp := must(r.Client.HTTP.Do(req))(t)
+			var got map[string]any
+			err := json.NewDecoder(resp.Body).Decode(&got)
+			resp.Body.Close()
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %v, %v, want %v", method, err, got, want)
+			}
+		}
+	}
+	if f := must(r.Faults(t.Context()))(t); f != (Faults{Seed: 9}) {
+		t.Errorf("%+v", f)
+	}
 	var f Faults
-	if err := json.Unmarshal([]byte(`{"throttle":false,"drop_after_mo":false}`), &f); err != nil || f != (Faults{}) {
+	if err := json.Unmarshal([]byte(`{"throttle":false,"drop_after_mo":null}`), &f); err != nil || f != (Faults{}) {
 		t.Errorf("%+v %v", f, err)
 	}
 }

@@ -64,7 +64,7 @@ func TestSIMSwap(t *testing.T) {
 		}
 	}
 	all := must(r.Phones(t.Context(), ""))(t)
-	if want := []Phone{{alice, "648011000000099"}, {"263771000055", ""}}; !slices.Equal(all, want) {
+	if want := []Phone{{MSISDN: alice, IMSI: "648011000000099"}, {MSISDN: "263771000055"}}; !slices.Equal(all, want) {
 		t.Errorf("phones %v", all)
 	}
 	if behind := must(r.Phones(t.Context(), alice))(t); len(behind) != 1 {
@@ -378,7 +378,7 @@ func TestSeed(t *testing.T) {
 		}
 		s.result()
 		e.nc.Close()
-		return udh, fmt.Sprint(r.messageID())
+		return udh, fmt.Sprint(r.nextID.Load())
 	}
 	udh, id := run()
 	if udh2, id2 := run(); udh != udh2 || id != id2 {

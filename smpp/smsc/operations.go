@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"starhash/smpp"
 )
@@ -51,7 +50,7 @@ func (c *conn) handle(ctx context.Context, frame []byte) {
 		c.answered(p)
 		return
 	case smpp.UnbindResp:
-		if ctx.Err() != nil {
+		if c.unbinding.Load() != 0 {
 			c.close("unbound by the simulator")
 		}
 		return
@@ -65,10 +64,13 @@ func (c *conn) handle(ctx context.Context, frame []byte) {
 	}
 	switch p.Command {
 	case smpp.EnquireLink:
-		if !c.s.faults.get().NoEnquireResp {
+		if !c.s.dice.hits(noEnquireResp) {
 			c.sendPDU(smpp.PDU{Command: smpp.EnquireLinkResp, Sequence: p.Sequence}, item{})
 		}
 	case smpp.Unbind:
+		if c.s.dice.hits(noUnbindResp) {
+			return
+		}
 		c.deaf.Store(true)
 		c.sendPDU(smpp.PDU{Command: smpp.UnbindResp, Sequence: p.Sequence}, item{end: endClose})
 	case smpp.SubmitSM, smpp.DataSM:
@@ -99,6 +101,10 @@ func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 	a, status := c.s.admit(b)
 	if c.boundAs() != nil {
 		status = smpp.StatusAlreadyBound
+	}
+	if c.s.dice.hits(noBindResp) {
+		c.log.Info("bind not answered: the fault no_bind_resp")
+		return
 	}
 	answer := smpp.PDU{Command: p.Command.Response(), Status: status, Sequence: p.Sequence}
 	if status != smpp.StatusOK {
@@ -135,7 +141,7 @@ func (c *conn) bindTo(a *account, mode smpp.CommandID, esme smpp.Address, answer
 
 // admit checks who wants to bind.
 func (s *SMSC) admit(b *smpp.Bind) (*account, smpp.Status) {
-	if status := faultStatus(s.faults.get().BindStatus); status != smpp.StatusOK {
+	if status := faultStatus(s.dice.get().BindStatus); status != smpp.StatusOK {
 		return nil, status
 	}
 	for _, a := range s.accounts {
@@ -148,92 +154,6 @@ func (s *SMSC) admit(b *smpp.Bind) (*account, smpp.Status) {
 		return a, smpp.StatusOK
 	}
 	return nil, smpp.StatusInvSysID
-}
-
-// submit takes a message of an ESME (§4.4, §4.7), as far as the faults allow.
-func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
-	if c.boundMode() == smpp.BindReceiver {
-		c.refuse(p, smpp.StatusInvBndSts)
-		return
-	}
-	now := time.Now()
-	answer := smpp.PDU{Command: p.Command.Response(), Sequence: p.Sequence}
-	it := item{}
-	if delay := time.Duration(c.s.faults.get().Delay); delay > 0 {
-		it.due = now.Add(delay)
-	}
-	status, silent := c.s.misbehave(m)
-	var id string
-	if status == smpp.StatusOK {
-		id = c.s.messageID()
-		var err error
-		if status, err = c.s.phones.receive(m, id, now); err != nil {
-			c.log.Info("message refused", "command", p.Command, "status", status, "err", err)
-		}
-	}
-	if status != smpp.StatusOK {
-		answer.Status = status
-		if p.Command == smpp.DataSM {
-			answer.Body = new(smpp.MessageResp) // there in any case (§4.7.2)
-		}
-		c.sendPDU(answer, it)
-		return
-	}
-	c.submitted.Add(1)
-	answer.Body = &smpp.MessageResp{MessageID: id}
-	it.after = c.receiptFor(m, id, now)
-	switch {
-	case c.s.faults.take(func(f *Faults) *Count { return &f.DropAfterSubmit }):
-		c.close("cut by the fault drop_after_submit")
-	case silent || c.s.faults.take(func(f *Faults) *Count { return &f.NoResp }):
-	default:
-		c.sendPDU(answer, it)
-		return
-	}
-	if it.after != nil {
-		it.after() // the ESME hears of the message all the same
-	}
-}
-
-// misbehave says what the faults and the magic destinations do to a submitted
-// message before it is delivered.
-func (s *SMSC) misbehave(m *smpp.Message) (status smpp.Status, silent bool) {
-	if status := faultStatus(s.faults.get().SubmitStatus); status != smpp.StatusOK {
-		return status, false
-	}
-	if s.faults.take(func(f *Faults) *Count { return &f.Throttle }) {
-		return smpp.StatusThrottled, false
-	}
-	if m.Dest.Addr == "" {
-		return smpp.StatusInvDstAdr, false
-	}
-	status, silent, _ = magicStatus(m.Dest.Addr)
-	return status, silent
-}
-
-// receiptFor returns what queues the receipt of a submitted message once its answer
-// was written; nil where no receipt is asked for.
-func (c *conn) receiptFor(m *smpp.Message, id string, submitted time.Time) func() {
-	f := c.s.faults.get()
-	state := f.ReceiptState
-	if state == "" {
-		state = delivered
-	}
-	if !wantsReceipt(m.RegisteredDelivery, state) || c.s.faults.take(func(f *Faults) *Count { return &f.NoReceipt }) {
-		return nil
-	}
-	a := c.boundAs()
-	due := func() time.Time { return time.Now().Add(c.s.cfg.ReceiptDelay) }
-	d := &delivery{
-		command: smpp.DeliverSM,
-		message: receipt(m, id, state, submitted, due()),
-		settled: func(string, int, State) {}, // settle and again log what goes wrong
-	}
-	if f.ReceiptFirst && c.receives() {
-		c.deliver(d, false)
-		return nil
-	}
-	return func() { a.queue.put(d, due()) }
 }
 
 // alert sends alert_notification for a phone (§4.12); false when the connection is

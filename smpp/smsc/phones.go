@@ -25,6 +25,7 @@ const (
 type Phone struct {
 	MSISDN string `json:"msisdn" mapstructure:"msisdn"`                 // digits, without "+"
 	IMSI   string `json:"imsi,omitempty" mapstructure:"imsi,omitempty"` // 6 to 15 digits, or unknown
+	Off    bool   `json:"off,omitempty" mapstructure:"off,omitempty"`   // switched off or out of coverage: messages for it wait
 }
 
 // InboxMessage is what a phone received: one message, whatever number of parts
@@ -103,15 +104,30 @@ func (b *phoneBook) get(number string) (*phone, bool) {
 	return p, true
 }
 
-// set adds a phone or changes the SIM of one.
+// set adds a phone.
 func (b *phoneBook) set(p Phone) bool {
+	_, ok := b.change(p.MSISDN, func(have *Phone) { have.IMSI, have.Off = p.IMSI, p.Off })
+	return ok
+}
+
+// change changes a phone, one that is added where there is none, and returns it.
+func (b *phoneBook) change(number string, f func(*Phone)) (Phone, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	have, ok := b.get(p.MSISDN)
-	if ok {
-		have.IMSI = p.IMSI
+	p, ok := b.get(number)
+	if !ok {
+		return Phone{}, false
 	}
-	return ok
+	f(&p.Phone)
+	return p.Phone, true
+}
+
+// isOn says whether a phone takes messages now. One that nobody knows does.
+func (b *phoneBook) isOn(number string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.phones[msisdn(number)]
+	return p == nil || !p.Off
 }
 
 // use returns the phone of a number, added where there is none.

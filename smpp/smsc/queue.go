@@ -15,6 +15,8 @@ type delivery struct {
 	command smpp.CommandID // DeliverSM or DataSM
 	message *smpp.Message
 	mo      bool // of a phone; else a receipt
+	held    bool // was held back once, so that others overtake it
+	copy    bool // of another delivery, which alone counts
 	tries   int  // times it was sent
 
 	// settled learns of every answer. status is what the ESME or the lack of it

@@ -2,13 +2,13 @@ package smsc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,13 +31,15 @@ type SMSC struct {
 	cfg      Config
 	log      *slog.Logger
 	phones   *phoneBook
-	faults   faultBox
+	dice     *dice
+	messages messageStore
 	outbox   outbox
 	accounts []*account // the first one is the default
 
 	smpp net.Listener
 	http net.Listener
 
+	seed   uint64
 	nextID atomic.Uint64 // message ids
 
 	mu    sync.Mutex
@@ -60,11 +62,14 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 		seed = rand.Uint64()
 	}
 	s := &SMSC{
-		cfg:    cfg,
-		log:    log,
-		phones: newPhoneBook(cfg.Phones),
-		outbox: outbox{byID: make(map[string]*outgoing)},
-		rng:    rand.New(rand.NewPCG(seed, 0)),
+		cfg:      cfg,
+		log:      log,
+		phones:   newPhoneBook(cfg.Phones),
+		dice:     newDice(cfg.Faults, seed),
+		seed:     seed,
+		messages: messageStore{byID: make(map[string]*entry)},
+		outbox:   outbox{byID: make(map[string]*outgoing)},
+		rng:      rand.New(rand.NewPCG(seed, 0)),
 	}
 	// Another start's message ids are not this one's, unless the seed is.
 	s.nextID.Store(uint64(s.rng.Uint32()) << 20)
@@ -129,11 +134,14 @@ func (s *SMSC) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
-		tick := time.NewTicker(joinTick)
+		tick, joins := time.NewTicker(clockTick), time.NewTicker(joinTick)
 		defer tick.Stop()
+		defer joins.Stop()
 		for {
 			select {
 			case now := <-tick.C:
+				s.tick(now)
+			case now := <-joins.C:
 				s.phones.expire(now)
 			case <-ctx.Done():
 				return nil
@@ -141,6 +149,7 @@ func (s *SMSC) Run(ctx context.Context) error {
 		}
 	})
 	s.log.Info("SMSC simulator serves", "smpp", s.Addr(), "http", s.HTTPAddr())
+	s.logFaults() // with the seed, for a replay
 	return g.Wait()
 }
 
@@ -222,9 +231,19 @@ func (s *SMSC) setFaults(f Faults) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	s.faults.set(f)
-	s.log.Info("faults", "faults", fmt.Sprintf("%+v", f))
+	s.dice.set(f)
+	s.logFaults()
 	return nil
+}
+
+// logFaults says how the simulator misbehaves, in the form that PUT /faults takes.
+func (s *SMSC) logFaults() {
+	text, err := json.Marshal(s.dice.get())
+	if err != nil {
+		s.log.Error("faults", "err", err)
+		return
+	}
+	s.log.Info("faults", "faults", string(text))
 }
 
 // accountOf finds an account by its system_id; the empty one is the first.
@@ -244,6 +263,17 @@ func (s *SMSC) drop() int {
 		c.close("cut by POST /drop")
 	}
 	return len(all)
+}
+
+// unbind takes leave of every bound ESME and returns how many there are.
+func (s *SMSC) unbind() int {
+	n := 0
+	for _, c := range s.connections() {
+		if c.unbind() {
+			n++
+		}
+	}
+	return n
 }
 
 // writeRaw sends bytes as they are on the first bound receiver's connection.
@@ -269,9 +299,6 @@ func (s *SMSC) alert(p Phone, esme string) int {
 	return n
 }
 
-// messageID makes the next message_id: decimal, unique for this run.
-func (s *SMSC) messageID() string { return strconv.FormatUint(s.nextID.Add(1), 10) }
-
 // temporary statuses keep a message in the queue; every other one ends it.
 func temporary(status smpp.Status) bool {
 	switch status {
@@ -284,6 +311,7 @@ func temporary(status smpp.Status) bool {
 // settle ends a delivery by an ESME's answer, or puts it back.
 func (s *SMSC) settle(a *account, d *delivery, status smpp.Status) {
 	switch {
+	case d.copy:
 	case status == smpp.StatusOK:
 		d.settled(status.String(), d.tries, StateAcked)
 	case temporary(status):
@@ -297,6 +325,9 @@ func (s *SMSC) settle(a *account, d *delivery, status smpp.Status) {
 // again puts a delivery back into its queue, to be sent after a back-off, while it
 // has tries left.
 func (s *SMSC) again(a *account, d *delivery, why string) {
+	if d.copy {
+		return
+	}
 	if d.tries >= s.cfg.MaxTries {
 		s.log.Info("message expired", "command", d.command, "tries", d.tries, "last", why)
 		d.settled(why, d.tries, StateExpired)

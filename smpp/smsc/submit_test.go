@@ -321,7 +321,7 @@ func TestReceiptRedelivered(t *testing.T) {
 
 func TestReceiptFirst(t *testing.T) {
 	r := start(t)
-	r.setFaults(Faults{ReceiptFirst: true})
+	r.setFaults(Faults{ReceiptFirst: Always})
 	e := r.bound(smpp.BindTransceiver)
 	m := mt("x")
 	m.RegisteredDelivery = 1

@@ -1,0 +1,137 @@
+package smsc
+
+import (
+	"time"
+
+	"starhash/smpp"
+)
+
+// submit takes a message of an ESME (§4.4, §4.7), as far as the faults allow.
+func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
+	if c.boundMode() == smpp.BindReceiver {
+		c.refuse(p, smpp.StatusInvBndSts)
+		return
+	}
+	now := time.Now()
+	a, dest := c.boundAs(), m.Dest.Addr
+	c.owe(p.Sequence)
+	answer := smpp.PDU{Command: p.Command.Response(), Sequence: p.Sequence}
+	if c.s.dice.hitsNumber(genericNack, dest) {
+		answer.Command, answer.Status = smpp.GenericNack, smpp.StatusInvCmdID
+		c.respond(answer, nil)
+		return
+	}
+	status := c.s.misbehave(a, dest, now)
+	var e *entry
+	if status == smpp.StatusOK {
+		var err error
+		if e, status, err = c.s.take(a, m, now); err != nil {
+			c.log.Info("message refused", "command", p.Command, "status", status, "err", err)
+		}
+	}
+	if status != smpp.StatusOK {
+		answer.Status = status
+		if p.Command == smpp.DataSM {
+			answer.Body = new(smpp.MessageResp) // there in any case (§4.7.2)
+		}
+		c.respond(answer, nil)
+		return
+	}
+	c.submitted.Add(1)
+	answer.Body = &smpp.MessageResp{MessageID: e.id}
+	c.conclude(dest, answer, c.reportsOf(e))
+}
+
+// misbehave is the status that the faults and the magic destinations refuse a
+// message with, or StatusOK.
+func (s *SMSC) misbehave(a *account, dest string, now time.Time) smpp.Status {
+	magic := magicOf(dest)
+	f := s.dice.get()
+	switch status := faultStatus(f.SubmitStatus); {
+	case status != smpp.StatusOK:
+		return status
+	case dest == "":
+		return smpp.StatusInvDstAdr
+	case magic > magicSilence && magic <= magicStatus:
+		return smpp.Status(magic)
+	case s.dice.hitsNumber(throttle, dest), s.dice.over(a, now):
+		return smpp.StatusThrottled
+	case s.dice.hitsNumber(queueFull, dest):
+		return smpp.StatusMsgQFul
+	}
+	return smpp.StatusOK
+}
+
+// respond sends the answer to a submission after the time that Faults.Latency takes,
+// more where it is to be late. after runs once it was written, or cannot be.
+func (c *conn) respond(answer smpp.PDU, after func(), late ...time.Duration) {
+	c.sendPDU(answer, c.response(answer.Sequence, after, late...))
+}
+
+func (c *conn) response(sequence uint32, after func(), late ...time.Duration) item {
+	wait := c.s.dice.latency()
+	for _, d := range late {
+		wait += d
+	}
+	it := item{after: func() {
+		c.paid(sequence)
+		if after != nil {
+			after()
+		}
+	}}
+	if wait > 0 {
+		it.due = time.Now().Add(wait)
+	}
+	return it
+}
+
+// conclude answers a submission that was accepted, or not, as the faults have it. after
+// runs in any case: the ESME hears of the message also when its answer is lost.
+func (c *conn) conclude(dest string, answer smpp.PDU, after func()) {
+	dice := c.s.dice
+	var late time.Duration
+	if dice.hitsNumber(lateResp, dest) {
+		f := dice.get()
+		late = time.Duration(f.lateBy())
+	}
+	it := c.response(answer.Sequence, after, late)
+	switch {
+	case dice.hitsNumber(dropAfterSubmit, dest):
+		c.close("cut by the fault drop_after_submit")
+		it.after()
+		return
+	case dice.hitsNumber(noResp, dest):
+		if after != nil {
+			after() // the number stays owed
+		}
+		return
+	}
+	if dice.hitsNumber(dropAfterResp, dest) {
+		it.end = endHalf
+		c.deaf.Store(true)
+	} else if dice.hitsNumber(duplicateResp, dest) {
+		defer c.sendPDU(answer, item{due: it.due})
+	}
+	c.sendPDU(answer, it)
+}
+
+// reportsOf returns what queues the receipts of a message once its answer was
+// written; nil where there are none yet.
+func (c *conn) reportsOf(entries ...*entry) func() {
+	var all []report
+	for _, e := range entries {
+		reports := c.s.reports(e)
+		if len(reports) > 0 && c.s.dice.hitsNumber(receiptFirst, e.message.Dest.Addr) && c.receives() {
+			for _, r := range reports {
+				c.deliver(r.delivery, false)
+			}
+			continue
+		}
+		all = append(all, reports...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	a := c.boundAs()
+	return func() { a.tell(all) }
+}
