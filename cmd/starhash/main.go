@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	log := func() (*slog.Logger, error) { return newLogger(errs, *level, *format) }
 	root.AddCommand(
 		demoCommand(log), gatewayCommand(log), bankCommand(log), smscCommand(log), phoneCommand(),
-		subscribersCommand(), accountsCommand(log), keysCommand(), traceCommand(), checkCommand(), healthCommand(),
+		subscribersCommand(), accountsCommand(log), keysCommand(), traceCommand(), checkCommand(), healthCommand(), benchCommand(log),
 	)
 	root.SetArgs(args)
 	root.SetIn(in)
