@@ -107,6 +107,12 @@ func (c *Client) Unbind(ctx context.Context) (int, error) {
 	return r.Unbound, err
 }
 
+// Outbind makes the simulator connect to an ESME that listens at address, name itself
+// by its first account's system_id and password, and serve the bind that follows.
+func (c *Client) Outbind(ctx context.Context, address string) error {
+	return c.call(ctx, http.MethodPost, "/outbind", outbindBody{Address: address}, nil)
+}
+
 // Raw sends any bytes on the first bound receiver's connection.
 func (c *Client) Raw(ctx context.Context, b []byte) error {
 	return c.call(ctx, http.MethodPost, "/raw", rawBody{b}, nil)

@@ -19,7 +19,9 @@ type Config struct {
 	SystemID     string       `mapstructure:"system_id"`     // of the first account, at most 15 characters
 	Password     secret.Value `mapstructure:"password"`      // or PasswordFile
 	PasswordFile string       `mapstructure:"password_file"` // holds it; read by Listen if Password is empty
+	AddressRange string       `mapstructure:"address_range"` // of the first account; see Account
 	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
+	TLS          TLS          `mapstructure:"tls"`           // of the SMPP port; none if empty
 	IMSITLV      uint16       `mapstructure:"imsi_tlv"`      // vendor TLV that carries a phone's IMSI; 0: none
 	Phones       []Phone      `mapstructure:"phones"`        // known from the start, with their SIMs
 	Seed         uint64       `mapstructure:"seed"`          // of message ids, references, jitter and faults; 0: another one each start
@@ -44,6 +46,7 @@ type Account struct {
 	SystemID     string       `mapstructure:"system_id"`
 	Password     secret.Value `mapstructure:"password"`
 	PasswordFile string       `mapstructure:"password_file"`
+	AddressRange string       `mapstructure:"address_range"` // what phones send to these addresses is for it: digits that they begin with, or a regular expression
 }
 
 // SetDefaults fills what is zero and has a default.
@@ -89,12 +92,21 @@ func (c *Config) Validate() []configs.Problem {
 			problem(at+"system_id", "is there twice", "another system_id for each account")
 		}
 		seen[a.SystemID] = true
+		if _, err := parseRange(a.AddressRange); err != nil {
+			problem(at+"address_range", err.Error(), `digits, "7001", or a regular expression, "^70(01|02)$"`)
+		}
 		switch {
 		case a.Password.Empty() && a.PasswordFile == "":
 			problem(at+"password", "is not there", "password or password_file")
 		case a.Password.Len() > 64: // as the codec; ESMEs break the 8 of §5.2.2
 			problem(at+"password", "is too long", "at most 64 octets (8 in SMPP 3.4)")
 		}
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		problem("tls", "has one of cert_file and key_file", "both, or neither")
+	}
+	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
+		problem("tls.client_ca_file", "is there without cert_file", "cert_file and key_file too")
 	}
 	for i, p := range c.Phones {
 		at := fmt.Sprintf("phones[%d].", i)
@@ -141,7 +153,7 @@ func (c *Config) receiptIDs() string { return cmp.Or(c.ReceiptIDs, c.MessageIDs)
 
 // accounts are all accounts, the first one first.
 func (c *Config) accounts() []Account {
-	return slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile}}, c.Accounts)
+	return slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile, c.AddressRange}}, c.Accounts)
 }
 
 // password returns an account's password, from its file where nobody has read that

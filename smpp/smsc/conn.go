@@ -329,7 +329,7 @@ func (c *conn) release(sequence uint32, f inFlight) {
 }
 
 // pump sends the account's deliveries while there are slots.
-func (c *conn) pump(ctx context.Context, a *account) {
+func (c *conn) pump(ctx context.Context, a *account, serves addressRange) {
 	for {
 		select {
 		case c.slots <- struct{}{}:
@@ -338,7 +338,7 @@ func (c *conn) pump(ctx context.Context, a *account) {
 		case <-ctx.Done():
 			return
 		}
-		d := a.queue.take(ctx, c.done)
+		d := a.queue.take(ctx, c.done, serves)
 		if d == nil {
 			return
 		}
@@ -466,6 +466,14 @@ func (c *conn) number(collide bool) uint32 {
 
 // maxSequence is the last sequence number before 1 follows (§5.1.4).
 const maxSequence = 0x7FFFFFFF
+
+// hears notes the number of a request and says whether the ESME is bound.
+func (c *conn) hears(sequence uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = sequence
+	return c.account != nil
+}
 
 // owe remembers a submission that is to be answered, paid forgets it.
 func (c *conn) owe(sequence uint32) {

@@ -110,6 +110,7 @@ func (s *SMSC) manage() http.Handler {
 		"PUT /faults":                s.putFaults,
 		"POST /drop":                 s.postDrop,
 		"POST /unbind":               s.postUnbind,
+		"POST /outbind":              s.postOutbind,
 		"POST /raw":                  s.postRaw,
 		"GET /binds":                 s.getBinds,
 		"GET /healthz":               s.getHealth,

@@ -34,7 +34,7 @@ type MO struct {
 	ServiceType string   `json:"service_type,omitempty"` // at most 5 characters
 	TLVs        []TLV    `json:"tlvs,omitempty"`         // added to every part
 	Command     string   `json:"command,omitempty"`      // deliver_sm or data_sm
-	SystemID    string   `json:"system_id,omitempty"`    // the account; the first one if empty
+	SystemID    string   `json:"system_id,omitempty"`    // the account; if empty, the one whose address_range has to
 	Wait        Duration `json:"wait,omitempty"`         // how long the request waits for the end of it, at most 1m; 30s if empty
 }
 
@@ -111,7 +111,7 @@ func (s *SMSC) send(mo *MO) (*outgoing, error) {
 	if err := mo.check(); err != nil {
 		return nil, err
 	}
-	a, err := s.accountOf(mo.SystemID)
+	a, err := s.accountOf(mo.SystemID, mo.To)
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func (c *conn) handle(ctx context.Context, frame []byte) {
 	if p.Command.IsResponse() {
 		return // enquire_link_resp, and what nobody asked for
 	}
-	if c.boundAs() == nil {
+	if !c.hears(p.Sequence) {
 		c.refuse(p, smpp.StatusInvBndSts)
 		return
 	}
@@ -99,6 +99,11 @@ func (c *conn) refuse(p smpp.PDU, status smpp.Status) {
 func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 	defer b.Password.Wipe()
 	a, status := c.s.admit(b)
+	serves, err := parseRange(b.Address.Addr)
+	if status == smpp.StatusOK && err != nil {
+		c.log.Warn("address_range", "err", err)
+		status = smpp.StatusBindFail
+	}
 	if c.boundAs() != nil {
 		status = smpp.StatusAlreadyBound
 	}
@@ -122,7 +127,7 @@ func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 	}
 	c.log.Info("bound", "mode", bindModes[p.Command], "system_id", b.SystemID)
 	if p.Command != smpp.BindTransmitter {
-		c.spawn(func() { c.pump(ctx, a) })
+		c.spawn(func() { c.pump(ctx, a, serves) })
 	}
 }
 

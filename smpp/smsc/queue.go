@@ -3,6 +3,7 @@ package smsc
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,12 +29,20 @@ type delivery struct {
 }
 
 // queue holds an account's deliveries by the time they are due; those of the same
-// time leave in the order in which they came.
+// time leave in the order in which they came. Several connections that wait get them
+// in turn.
 type queue struct {
-	mu      sync.Mutex
-	heap    deliveryHeap
-	order   uint64
-	changed chan struct{} // closed when an earlier head is there; nil while nobody waits
+	mu     sync.Mutex
+	heap   deliveryHeap
+	order  uint64
+	takers []*taker // who waits, the longest first
+}
+
+// taker is a connection that waits for a delivery in its range.
+type taker struct {
+	serves addressRange
+	got    chan *delivery // of one
+	look   chan struct{}  // of one: the time of the first delivery may be another
 }
 
 // put adds d, due at a time that may be past.
@@ -43,54 +52,102 @@ func (q *queue) put(d *delivery, due time.Time) {
 	q.order++
 	d.due, d.order = due, q.order
 	heap.Push(&q.heap, d)
-	if q.changed != nil {
-		close(q.changed)
-		q.changed = nil
+	q.hand(time.Now())
+	if len(q.takers) > 0 && len(q.heap) > 0 && q.heap[0] == d {
+		for _, t := range q.takers {
+			select {
+			case t.look <- struct{}{}:
+			default:
+			}
+		}
 	}
 }
 
-// take waits for the next delivery that is due and removes it. It returns nil when
-// ctx or done ends.
-func (q *queue) take(ctx context.Context, done <-chan struct{}) *delivery {
-	for {
-		q.mu.Lock()
-		var wait time.Duration = -1
-		if len(q.heap) > 0 {
-			if wait = time.Until(q.heap[0].due); wait <= 0 {
-				d := heap.Pop(&q.heap).(*delivery)
-				q.mu.Unlock()
-				return d
-			}
+// hand gives what is due to those who wait for it. The caller holds mu.
+func (q *queue) hand(now time.Time) {
+	var others []*delivery // due, but in the range of nobody who waits
+	for len(q.takers) > 0 && len(q.heap) > 0 && !q.heap[0].due.After(now) {
+		d := heap.Pop(&q.heap).(*delivery)
+		i := slices.IndexFunc(q.takers, func(t *taker) bool { return t.serves.takes(d) })
+		if i < 0 {
+			others = append(others, d)
+			continue
 		}
-		if q.changed == nil {
-			q.changed = make(chan struct{})
-		}
-		changed := q.changed
-		q.mu.Unlock()
+		q.takers[i].got <- d
+		q.takers = slices.Delete(q.takers, i, i+1)
+	}
+	for _, d := range others {
+		heap.Push(&q.heap, d)
+	}
+}
 
+// take waits for the next delivery that is due and in a range, and removes it. It
+// returns nil when ctx or done ends.
+func (q *queue) take(ctx context.Context, done <-chan struct{}, serves addressRange) *delivery {
+	t := &taker{serves: serves, got: make(chan *delivery, 1), look: make(chan struct{}, 1)}
+	q.mu.Lock()
+	q.takers = append(q.takers, t)
+	for {
+		now := time.Now()
+		q.hand(now)
 		var timer *time.Timer
 		var due <-chan time.Time
-		if wait > 0 {
-			timer = time.NewTimer(wait)
+		if at, ok := q.next(now); ok {
+			timer = time.NewTimer(at.Sub(now))
 			due = timer.C
 		}
+		q.mu.Unlock()
+		ended := false
 		select {
-		case <-changed:
+		case <-t.look:
 		case <-due:
+		case d := <-t.got:
+			stop(timer)
+			return d
 		case <-done:
+			ended = true
 		case <-ctx.Done():
+			ended = true
 		}
-		if timer != nil {
-			timer.Stop()
-		}
-		select {
-		case <-done:
+		stop(timer)
+		q.mu.Lock()
+		if ended {
+			defer q.mu.Unlock()
+			q.takers = slices.DeleteFunc(q.takers, func(o *taker) bool { return o == t })
+			select {
+			case d := <-t.got: // handed over meanwhile
+				heap.Push(&q.heap, d)
+				q.hand(now)
+			default:
+			}
 			return nil
-		case <-ctx.Done():
-			return nil
-		default:
 		}
 	}
+}
+
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// next is the earliest time in the future at which something is due. The caller holds
+// mu.
+func (q *queue) next(now time.Time) (time.Time, bool) {
+	if len(q.heap) == 0 {
+		return time.Time{}, false
+	}
+	if at := q.heap[0].due; at.After(now) {
+		return at, true
+	}
+	// What is due already waits for another range.
+	var first time.Time
+	for _, d := range q.heap {
+		if d.due.After(now) && (first.IsZero() || d.due.Before(first)) {
+			first = d.due
+		}
+	}
+	return first, !first.IsZero()
 }
 
 func (q *queue) len() int {

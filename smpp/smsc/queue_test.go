@@ -22,7 +22,7 @@ func TestQueueOrder(t *testing.T) {
 			go func() {
 				defer close(taken)
 				for range dues {
-					d := q.take(context.Background(), nil)
+					d := q.take(context.Background(), nil, addressRange{})
 					if now := time.Now(); now.Before(d.due) || now.After(d.due) && d.due.After(begin) {
 						t.Errorf("due at %v, taken at %v", d.due.Sub(begin), now.Sub(begin))
 					}
@@ -53,12 +53,12 @@ func TestQueueTakeEnds(t *testing.T) {
 		q.put(&delivery{}, time.Now().Add(time.Hour))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if d := q.take(ctx, nil); d != nil {
+		if d := q.take(ctx, nil, addressRange{}); d != nil {
 			t.Error("taken before it was due")
 		}
 		done := make(chan struct{})
 		close(done)
-		if d := q.take(t.Context(), done); d != nil {
+		if d := q.take(t.Context(), done, addressRange{}); d != nil {
 			t.Error("taken before it was due")
 		}
 		if q.len() != 1 {

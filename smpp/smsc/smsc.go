@@ -42,15 +42,20 @@ type SMSC struct {
 	seed   uint64
 	nextID atomic.Uint64 // message ids
 
-	mu    sync.Mutex
-	conns []*conn // in the order in which they came
-	rng   *rand.Rand
+	serve   func(*conn) bool // runs a connection in a goroutine of Run's; false when there are enough
+	serving sync.WaitGroup   // the connections
+
+	mu      sync.Mutex
+	conns   []*conn // in the order in which they came
+	stopped bool    // no more of them
+	rng     *rand.Rand
 }
 
 // account is what ESMEs bind to: a password, and the messages for them.
 type account struct {
 	Account
 	password secret.Value
+	serves   addressRange
 	queue    queue
 }
 
@@ -75,7 +80,8 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 	s.nextID.Store(uint64(s.rng.Uint32()) << 20)
 	s.outbox.ref = uint16(s.rng.Uint32())
 	for _, a := range cfg.accounts() {
-		s.accounts = append(s.accounts, &account{Account: a})
+		serves, _ := parseRange(a.AddressRange) // Validate has read it
+		s.accounts = append(s.accounts, &account{Account: a, serves: serves})
 	}
 	return s
 }
@@ -88,8 +94,12 @@ func (s *SMSC) Listen() error {
 			return fmt.Errorf("account %s: %w", a.SystemID, err)
 		}
 	}
-	var err error
-	if s.smpp, err = net.Listen("tcp", s.cfg.Listen); err != nil {
+	plain, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	if s.smpp, err = s.cfg.TLS.wrap(plain); err != nil {
+		plain.Close()
 		return err
 	}
 	if s.http, err = net.Listen("tcp", s.cfg.HTTP); err != nil {
@@ -106,8 +116,9 @@ func (s *SMSC) Addr() string { return s.smpp.Addr().String() }
 // HTTPAddr is where the management port is served, once Listen was called.
 func (s *SMSC) HTTPAddr() string { return s.http.Addr().String() }
 
-// Run serves until ctx ends, and listens first where Listen was not called. Then it takes no more connections, ends the requests
-// of the management port, unbinds the ESMEs and waits for all of it.
+// Run serves until ctx ends, and listens first where Listen was not called. Then it
+// takes no more connections, ends the requests of the management port, unbinds the
+// ESMEs and waits for all of it.
 func (s *SMSC) Run(ctx context.Context) error {
 	if s.smpp == nil {
 		if err := s.Listen(); err != nil {
@@ -116,7 +127,18 @@ func (s *SMSC) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	web := s.httpServer(ctx)
-	g.Go(func() error { return s.accept(ctx, g) })
+	s.serve = func(c *conn) bool {
+		if !s.add(c) {
+			return false
+		}
+		go func() {
+			defer s.serving.Done()
+			c.serve(ctx)
+			s.remove(c)
+		}()
+		return true
+	}
+	g.Go(func() error { return s.accept(ctx) })
 	g.Go(func() error {
 		if err := web.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -125,6 +147,9 @@ func (s *SMSC) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
+		s.mu.Lock()
+		s.stopped = true
+		s.mu.Unlock()
 		s.smpp.Close()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpStopTime)
 		defer cancel()
@@ -150,10 +175,12 @@ func (s *SMSC) Run(ctx context.Context) error {
 	})
 	s.log.Info("SMSC simulator serves", "smpp", s.Addr(), "http", s.HTTPAddr())
 	s.logFaults() // with the seed, for a replay
-	return g.Wait()
+	err := g.Wait()
+	s.serving.Wait()
+	return err
 }
 
-func (s *SMSC) accept(ctx context.Context, g *errgroup.Group) error {
+func (s *SMSC) accept(ctx context.Context) error {
 	for {
 		nc, err := s.smpp.Accept()
 		if ctx.Err() != nil {
@@ -175,25 +202,20 @@ func (s *SMSC) accept(ctx context.Context, g *errgroup.Group) error {
 			continue
 		}
 		c := newConn(s, nc)
-		if !s.add(c) {
+		if !s.serve(c) {
 			s.log.Warn("connection refused: there are enough", "remote", c.remote, "connections", maxConns)
 			nc.Close()
-			continue
 		}
-		g.Go(func() error {
-			c.serve(ctx)
-			s.remove(c)
-			return nil
-		})
 	}
 }
 
 func (s *SMSC) add(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= maxConns {
+	if s.stopped || len(s.conns) >= maxConns {
 		return false
 	}
+	s.serving.Add(1)
 	s.conns = append(s.conns, c)
 	return true
 }
@@ -246,10 +268,25 @@ func (s *SMSC) logFaults() {
 	s.log.Info("faults", "faults", string(text))
 }
 
-// accountOf finds an account by its system_id; the empty one is the first.
-func (s *SMSC) accountOf(systemID string) (*account, error) {
+// accountOf finds an account by its system_id; without one, the first that has to in
+// its own address_range, or else the first that has none, or else the first.
+func (s *SMSC) accountOf(systemID, to string) (*account, error) {
+	if systemID == "" {
+		general := s.accounts[0]
+		for _, a := range s.accounts {
+			switch {
+			case a.serves.everything():
+				if !general.serves.everything() {
+					general = a
+				}
+			case a.serves.has(to):
+				return a, nil
+			}
+		}
+		return general, nil
+	}
 	for _, a := range s.accounts {
-		if systemID == "" || a.SystemID == systemID {
+		if a.SystemID == systemID {
 			return a, nil
 		}
 	}
