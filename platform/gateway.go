@@ -103,7 +103,7 @@ func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
 			}
 		}
 	}
-	coding, payload, err := g.assemble(ctx, m, &in)
+	user, err := g.assemble(ctx, m, bind.Alphabets().Default, &in)
 	switch {
 	case errors.Is(err, errIncomplete):
 		return smpp.StatusOK // the part is stored
@@ -112,8 +112,9 @@ func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
 	case err != nil:
 		return g.statusOf(err)
 	}
-	defer clear(payload)
-	in.text, err = smpp.AppendText(make([]byte, 0, 4*len(payload)), coding, payload)
+	defer user.Wipe()
+	payload := user.Octets()
+	in.text, err = user.AppendText(make([]byte, 0, 3*len(payload)))
 	defer func() { clear(in.text) }()
 	if err != nil {
 		return g.answer(ctx, &in, g.language(ctx, in.msisdn), TextNotReadable, nil)

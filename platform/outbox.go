@@ -70,11 +70,15 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 	// the handset joins parts of two.
 	ref := fnv.New32a()
 	io.WriteString(ref, m.ID)
-	coding, parts := smpp.SplitText(e.Text, byte(ref.Sum32()))
+	number := byte(ref.Sum32())
 	wait := newPause(200*time.Millisecond, 10*time.Second)
-	ids := make([]string, 0, len(parts))
-	var esme *smpp.ESME
-	for len(ids) < len(parts) {
+	var (
+		ids       []string
+		esme      *smpp.ESME
+		text      smpp.Encoded
+		alphabets smpp.Alphabets
+	)
+	for text.Parts == nil || len(ids) < len(text.Parts) {
 		if e.Purpose == "pending" && len(ids) == 0 && g.ended(ctx, partition, e.Reference) {
 			g.metrics.outbox.WithLabelValues(e.Purpose, "overtaken").Inc()
 			g.sent(ctx, partition, m.ID, e, "overtaken")
@@ -86,7 +90,19 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 			}
 			continue
 		}
-		id, err := esme.Submit(ctx, submitSM(e, coding, parts[len(ids)], len(parts) > 1))
+		if a := esme.Config().Alphabets(); text.Parts == nil || !a.Equal(alphabets) {
+			// Octets for one SMSC may be other characters at another: all parts
+			// again, under another number, lest they are joined with what left.
+			text, alphabets, ids = smpp.Encode(e.Text, a, number), a, nil
+			number++
+			if text.Parts == nil {
+				g.log.Error("message too long for 255 parts", "purpose", e.Purpose, "ref", e.Reference)
+				g.metrics.outbox.WithLabelValues(e.Purpose, "too long").Inc()
+				g.sent(ctx, partition, m.ID, e, "too long")
+				return
+			}
+		}
+		id, err := esme.Submit(ctx, submitSM(e, text, len(ids)))
 		if err == nil {
 			ids = append(ids, id)
 			continue
@@ -120,19 +136,18 @@ func (g *Gateway) ended(ctx context.Context, partition int, ref string) bool {
 	return err == nil && tx.State.Final()
 }
 
-func submitSM(e outboxEntry, coding byte, payload []byte, long bool) *smpp.Message {
+func submitSM(e outboxEntry, text smpp.Encoded, part int) *smpp.Message {
 	const (
 		tonInternational = 1 // SMPP 3.4 §5.2.5
 		npiISDN          = 1 // §5.2.6
-		esmUDHI          = 0x40
 	)
 	m := &smpp.Message{
 		Source:     smpp.Address{Addr: e.From}, // TON and NPI are the bind's
 		Dest:       smpp.Address{TON: tonInternational, NPI: npiISDN, Addr: e.To},
-		DataCoding: coding, Payload: payload,
+		DataCoding: text.Coding, Payload: text.Parts[part],
 	}
-	if long {
-		m.ESMClass = esmUDHI
+	if text.UDHI {
+		m.ESMClass = smpp.ESMClassUDHI
 	}
 	return m
 }

@@ -27,10 +27,13 @@ var (
 // gateway that looks for overdue ones finds them.
 const partsKeep = time.Hour
 
-// assemble gives the user data of a message, whole, and its data coding. For a
-// part whose others are missing it gives errIncomplete. It fills in.identity and
-// in.parts.
-func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, in *mo) (coding byte, payload []byte, err error) {
+// partEncoding is how many octets before a stored part say how it is encoded.
+const partEncoding = 3
+
+// assemble gives the user data of a message, whole, each part in the encoding that
+// it came in; def is what data_coding 0 means at its SMSC. For a part whose others
+// are missing it gives errIncomplete. It fills in.identity and in.parts.
+func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, def smpp.Alphabet, in *mo) (*smpp.UserData, error) {
 	p := g.store.partition(in.msisdn)
 	in.parts = key(p, "parts", "none")
 	if v, ok := m.TLVs.Get(smpp.TagUserMessageReference); ok {
@@ -38,55 +41,60 @@ func (g *Gateway) assemble(ctx context.Context, m *smpp.Message, in *mo) (coding
 	}
 	part, long, err := smpp.PartOf(m)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+		return nil, fmt.Errorf("%w: %w", errBadPart, err)
+	}
+	encoding, err := smpp.EncodingOf(m, def)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBadPart, err)
 	}
 	if !long {
 		text, err := smpp.UserText(m)
 		if err != nil {
-			return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+			return nil, fmt.Errorf("%w: %w", errBadPart, err)
 		}
-		return m.DataCoding, append([]byte(nil), text...), nil
+		u := smpp.NewUserData(len(text))
+		u.Add(encoding, text)
+		return u, nil
 	}
 	in.identity = fmt.Appendf(nil, "parts %v %d", part.Kind, part.Ref)
 	member := fmt.Sprintf("%s:%s:%v:%d:%d", in.msisdn, in.shortCode, part.Kind, part.Ref, part.Total)
 	in.parts = key(p, "parts", member)
-	plain := append([]byte{m.DataCoding}, part.Text...)
+	plain := append([]byte{byte(encoding.Alphabet), byte(encoding.Locking), byte(encoding.Single)}, part.Text...)
 	defer clear(plain)
 	n := strconv.Itoa(int(part.Seq))
 	wrapped, err := g.keyring.Wrap(plain, partPlace(member, n))
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	today, yesterday, err := g.keyring.Digests([]byte("part"), []byte(member), []byte(n), plain)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	wait := g.cfg.Limits.PartsWait
 	r, err := partScript.Run(ctx, g.store.redis, []string{in.parts, key(p, "partial")},
 		n, part.Total, wrapped, today, yesterday, (wait + partsKeep).Milliseconds(), in.at.Add(wait).UnixMilli(), member).StringSlice()
 	if err != nil {
-		return 0, nil, storeError(err)
+		return nil, storeError(err)
 	}
 	if r[0] != "all" {
-		return 0, nil, errIncomplete // also a part that was delivered again
+		return nil, errIncomplete // also a part that was delivered again
 	}
 	size := 0
 	for _, w := range r[1:] {
 		size += len(w)
 	}
-	payload = make([]byte, 0, size) // does not grow, so that no copy of it is left behind
+	user := smpp.NewUserData(size) // does not grow, so that no copy of it is left behind
 	for i, w := range r[1:] {
 		v, err := g.keyring.Unwrap([]byte(w), partPlace(member, strconv.Itoa(i+1)))
 		if err != nil {
-			clear(payload)
-			return 0, nil, fmt.Errorf("%w: %w", errBadPart, err)
+			user.Wipe()
+			return nil, fmt.Errorf("%w: %w", errBadPart, err)
 		}
 		b := v.Reveal()
-		coding = b[0]
-		payload = append(payload, b[1:]...)
+		user.Add(smpp.Encoding{Alphabet: smpp.Alphabet(b[0]), Locking: smpp.Language(b[1]), Single: smpp.Language(b[2])}, b[partEncoding:])
 		v.Wipe()
 	}
-	return coding, payload, nil
+	return user, nil
 }
 
 func partPlace(member, n string) string { return "part " + member + ":" + n }

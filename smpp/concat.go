@@ -10,9 +10,12 @@ import (
 const (
 	ieConcat8  = 0x00 // concatenation, 8-bit reference: §9.2.3.24.1
 	ieConcat16 = 0x08 // concatenation, 16-bit reference: §9.2.3.24.8
+
+	ieSingleShift  = 0x24 // national language single shift: §9.2.3.24.15
+	ieLockingShift = 0x25 // national language locking shift: §9.2.3.24.16
 )
 
-// ErrPart is wrapped by every error of PartOf and UserText.
+// ErrPart is wrapped by every error of PartOf, UserText and EncodingOf.
 var ErrPart = errors.New("malformed long message")
 
 // PartKind says how a message says that it is one part of a longer one. Parts
@@ -102,15 +105,24 @@ func cutUDH(m *Message) (header, text []byte, err error) {
 	return m.Payload[1:n], m.Payload[n:], nil
 }
 
+// cutElement cuts the first information element off a header.
+func cutElement(header []byte) (id byte, data, rest []byte, err error) {
+	if len(header) < 2 || 2+int(header[1]) > len(header) {
+		return 0, nil, nil, fmt.Errorf("%w: information element beyond its header", ErrPart)
+	}
+	end := 2 + int(header[1])
+	return header[0], header[2:end], header[end:], nil
+}
+
 // partOfUDH finds the concatenation among the elements of a header; where there
 // are several the last one counts: 3GPP TS 23.040 §9.2.3.24. Kind 0: none.
 func partOfUDH(header []byte) (p Part, err error) {
 	for len(header) > 0 {
-		if len(header) < 2 || 2+int(header[1]) > len(header) {
-			return Part{}, fmt.Errorf("%w: information element beyond its header", ErrPart)
+		id, data, rest, err := cutElement(header)
+		if err != nil {
+			return Part{}, err
 		}
-		id, data := header[0], header[2:2+header[1]]
-		header = header[2+len(data):]
+		header = rest
 		switch {
 		case id == ieConcat8 && len(data) == 3:
 			p = Part{Kind: UDH8, Ref: uint16(data[0]), Total: data[1], Seq: data[2]}

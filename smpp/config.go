@@ -41,6 +41,14 @@ type BindConfig struct {
 	SourceTON    byte   `mapstructure:"source_ton"`    // of submitted messages whose Source has TON and NPI 0
 	SourceNPI    byte   `mapstructure:"source_npi"`
 
+	// DefaultAlphabet is what data_coding 0 means at this SMSC: gsm, latin1 or
+	// ascii (gsm).
+	DefaultAlphabet string `mapstructure:"default_alphabet"`
+	// Languages are those whose national tables the handsets there know, as
+	// ISO 639-1 codes, the preferred first: tr, es, pt, bn, gu, hi, kn, ml, or,
+	// pa, ta, te, ur (none). See Encode.
+	Languages []string `mapstructure:"languages"`
+
 	EnquireLink     time.Duration `mapstructure:"enquire_link"`     // silence after which we ask whether the SMSC is there (30s)
 	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for every answer but the bind's; also the limit of a drain (10s)
 	BindTimeout     time.Duration `mapstructure:"bind_timeout"`     // for connecting, and again for binding (10s)
@@ -59,6 +67,7 @@ func (c *BindConfig) SetDefaults() {
 	setDefault(&c.Dialect, "plain")
 	setDefault(&c.Window, 100)
 	setDefault(&c.InboundQueue, 1000)
+	setDefault(&c.DefaultAlphabet, "gsm")
 	setDefault(&c.EnquireLink, 30*time.Second)
 	setDefault(&c.ResponseTimeout, 10*time.Second)
 	setDefault(&c.BindTimeout, 10*time.Second)
@@ -122,6 +131,7 @@ func (c *BindConfig) Validate() []configs.Problem {
 	number("source_ton", int(c.SourceTON), 0, 6)
 	number("source_npi", int(c.SourceNPI), 0, 18)
 	number("max_pdu", c.MaxPDU, 4096, 16<<20)
+	ps = append(ps, c.validateAlphabets()...)
 	span := func(key string, d, low, high time.Duration) {
 		if d < low || d > high {
 			bad(key, fmt.Sprintf("is %s", d), fmt.Sprintf("%s to %s", low, high))

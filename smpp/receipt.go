@@ -66,7 +66,7 @@ func receiptText(m *Message) map[string]string {
 	if err != nil {
 		return nil
 	}
-	if alphabetOf(m.DataCoding) == CodingUCS2 {
+	if alphabetOf(m.DataCoding) == AlphabetUCS2 {
 		payload = appendUCS2(nil, payload)
 	}
 	text := string(payload)
