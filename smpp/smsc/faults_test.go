@@ -119,23 +119,28 @@ func (e *esme) watch(n int, asks func(), at int) string {
 			break
 		}
 		p := must(smpp.Decode(frame))(e.t)
-		m, ok := p.Body.(*smpp.Message)
-		switch {
-		case ok:
-			what := map[byte]string{smpp.ESMClassReceipt: "receipt", smpp.ESMClassIntermediate: "intermediate"}[m.ESMClass]
-			if len(m.TLVs) == 0 {
-				what = "bare"
-			}
-			_, state, _ := strings.Cut(text(e.t, m), "stat:")
-			seen = append(seen, what+":"+state[:7])
-			e.ack(p, smpp.StatusOK)
-		case p.Command == smpp.EnquireLinkResp:
-			seen = append(seen, p.Command.String())
-		default:
-			seen = append(seen, p.Command.String()+":"+p.Status.String())
-		}
+		seen = append(seen, e.name(p))
 	}
 	return strings.Join(seen, " ")
+}
+
+// name says in a word what a PDU is, and acknowledges a receipt.
+func (e *esme) name(p smpp.PDU) string {
+	e.t.Helper()
+	m, ok := p.Body.(*smpp.Message)
+	switch {
+	case ok:
+		what := map[byte]string{smpp.ESMClassReceipt: "receipt", smpp.ESMClassIntermediate: "intermediate"}[m.ESMClass]
+		if len(m.TLVs) == 0 {
+			what = "bare"
+		}
+		_, state, _ := strings.Cut(text(e.t, m), "stat:")
+		e.ack(p, smpp.StatusOK)
+		return what + ":" + state[:7]
+	case p.Command == smpp.EnquireLinkResp:
+		return p.Command.String()
+	}
+	return p.Command.String() + ":" + p.Status.String()
 }
 
 // The states that a magic destination brings about.
