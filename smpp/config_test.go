@@ -35,11 +35,50 @@ func TestValidate(t *testing.T) {
 		"reconnect_min":    func(c *BindConfig) { c.ReconnectMin = 1 },
 		"reconnect_max":    func(c *BindConfig) { c.ReconnectMax = c.ReconnectMin - 1 },
 		"max_pdu":          func(c *BindConfig) { c.MaxPDU = 100 },
+		"default_alphabet": func(c *BindConfig) { c.DefaultAlphabet = "utf-8" },
+		"languages":        func(c *BindConfig) { c.DefaultAlphabet, c.Languages = "latin1", []string{"tr"} },
+		"languages[1]":     func(c *BindConfig) { c.Languages = []string{"tr", "fr"} },
 	} {
 		c := good
 		change(&c)
 		if ps := c.Validate(); len(ps) != 1 || ps[0].Key != key {
 			t.Errorf("%s: %v", key, ps)
+		}
+	}
+}
+
+// The message names the right value where it can be guessed.
+func TestValidateAlphabets(t *testing.T) {
+	const anyLanguage = "one of tr, es, pt, bn, gu, hi, kn, ml, or, pa, ta, te, ur"
+	for _, tc := range []struct{ alphabet, language, want string }{
+		{"GSM", "tr", "gsm"},
+		{"gsm7", "tr", "gsm"},
+		{"ISO-8859-1", "", "latin1"},
+		{"Latin-1", "", "latin1"},
+		{"US-ASCII", "", "ascii"},
+		{"IA5", "", "ascii"},
+		{"utf-8", "", "gsm, latin1 or ascii"},
+		{"gsm", "TR", "tr"},
+		{"gsm", "pt-BR", "pt"},
+		{"gsm", "Hindi", "hi"},
+		{"gsm", "fr", anyLanguage},
+		{"gsm", "", anyLanguage},
+	} {
+		c := BindConfig{DefaultAlphabet: tc.alphabet}
+		if tc.language != "" || tc.alphabet == "gsm" {
+			c.Languages = []string{tc.language}
+		}
+		if ps := c.validateAlphabets(); len(ps) != 1 || ps[0].Want != tc.want {
+			t.Errorf("%q, %q: %v, want %s", tc.alphabet, tc.language, ps, tc.want)
+		}
+	}
+	c := BindConfig{DefaultAlphabet: "gsm", Languages: []string{"pt", "ur"}}
+	if a, want := c.Alphabets(), (Alphabets{AlphabetGSM, []Language{Portuguese, Urdu}}); !a.Equal(want) {
+		t.Errorf("%v, want %v", a, want)
+	}
+	for code, name := range map[string]Language{"tr": Turkish, "ur": Urdu, "-": NoLanguage, "Language(200)": 200} {
+		if name.String() != code {
+			t.Errorf("%q, want %q", name, code)
 		}
 	}
 }
