@@ -400,11 +400,16 @@ func (c *conn) hits(k fault, d *delivery) bool {
 
 // post puts a delivery in flight.
 func (c *conn) post(d *delivery, m *smpp.Message, it item, slot, collide bool) {
+	c.sendPDU(smpp.PDU{Command: d.command, Sequence: c.claim(d, slot, collide), Body: m}, it)
+}
+
+// claim takes the number that the answer to d will have.
+func (c *conn) claim(d *delivery, slot, collide bool) uint32 {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	sequence := c.number(collide)
 	c.inFlight[sequence] = inFlight{delivery: d, sent: time.Now(), slot: slot}
-	c.mu.Unlock()
-	c.sendPDU(smpp.PDU{Command: d.command, Sequence: sequence, Body: m}, it)
+	return sequence
 }
 
 // answered settles the delivery that a response is for.

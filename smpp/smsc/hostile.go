@@ -23,7 +23,7 @@ func (c *conn) harass(d *delivery) {
 		c.sendPDU(smpp.PDU{Command: smpp.SubmitSMResp, Sequence: maxSequence, Body: &smpp.MessageResp{MessageID: "0"}}, item{})
 	}
 	if c.hits(unknownCommand, d) {
-		c.send(item{frame: header(unknownCommandID, c.next(), []byte("unknown"))})
+		c.send(item{frame: header(unknownCommandID, c.claimed(d), []byte("unknown"))})
 	}
 	if c.hits(badSMLength, d) {
 		c.sendBroken(d, brokenSMLength)
@@ -46,6 +46,12 @@ func (c *conn) harass(d *delivery) {
 	}
 }
 
+// claimed is a number whose answer counts for nothing: no message may have it before
+// that is there.
+func (c *conn) claimed(d *delivery) uint32 {
+	return c.claim(&delivery{command: d.command, message: d.message, copy: true}, false, false)
+}
+
 // header is a PDU of any command_id and any body.
 func header(command, sequence uint32, body []byte) []byte {
 	frame := binary.BigEndian.AppendUint32(nil, uint32(smpp.HeaderLen+len(body)))
@@ -61,7 +67,7 @@ func empty(m *smpp.Message) *smpp.Message { return &smpp.Message{Source: m.Sourc
 
 // sendBroken sends a deliver_sm of the phone that breaks has broken.
 func (c *conn) sendBroken(d *delivery, breaks func([]byte) []byte) {
-	frame, err := smpp.Append(nil, smpp.PDU{Command: smpp.DeliverSM, Sequence: c.next(), Body: empty(d.message)})
+	frame, err := smpp.Append(nil, smpp.PDU{Command: smpp.DeliverSM, Sequence: c.claimed(d), Body: empty(d.message)})
 	if err != nil {
 		c.log.Error("not encoded", "err", err)
 		return
