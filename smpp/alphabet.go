@@ -23,8 +23,14 @@ const (
 	AlphabetUCS2                   // UTF-16BE: surrogate pairs are read and written
 )
 
-// alphabetNames are the values of default_alphabet.
-var alphabetNames = map[string]Alphabet{"gsm": AlphabetGSM, "latin1": AlphabetLatin1, "ascii": AlphabetASCII}
+// defaultAlphabets are the values of default_alphabet.
+var defaultAlphabets = map[string]Alphabet{"gsm": AlphabetGSM, "latin1": AlphabetLatin1, "ascii": AlphabetASCII}
+
+// DefaultAlphabet is what a value of default_alphabet says: gsm, latin1 or ascii.
+func DefaultAlphabet(name string) (a Alphabet, ok bool) {
+	a, ok = defaultAlphabets[name]
+	return a, ok
+}
 
 // Language is a national language identifier of 3GPP TS 23.038 §6.2.1.2.4: it
 // names a locking shift table (but for Spanish) and a single shift table.
@@ -145,7 +151,7 @@ func (e Encoding) tables() (locking, single *table) {
 
 // Alphabets are those of the bind. It is for a configuration that is valid.
 func (c BindConfig) Alphabets() Alphabets {
-	a := Alphabets{Default: alphabetNames[c.DefaultAlphabet]}
+	a := Alphabets{Default: defaultAlphabets[c.DefaultAlphabet]}
 	for _, code := range c.Languages {
 		if l, ok := languageOf(code); ok {
 			a.Languages = append(a.Languages, l)
@@ -162,7 +168,7 @@ var languageNames = map[string]string{
 }
 
 func (c *BindConfig) validateAlphabets() (ps []configs.Problem) {
-	if _, ok := alphabetNames[c.DefaultAlphabet]; !ok {
+	if _, ok := DefaultAlphabet(c.DefaultAlphabet); !ok {
 		want := "gsm, latin1 or ascii"
 		switch s := strings.ToLower(c.DefaultAlphabet); {
 		case strings.Contains(s, "8859"), strings.Contains(s, "latin"), strings.Contains(s, "1252"):

@@ -10,6 +10,7 @@ import (
 
 	"starhash/configs"
 	"starhash/configs/secret"
+	"starhash/smpp"
 )
 
 // Config is the simulator's configuration. SetDefaults fills what is zero.
@@ -34,6 +35,7 @@ type Config struct {
 	RetryMax        time.Duration `mapstructure:"retry_max"`        // its upper bound; 1m
 	MessageIDs      string        `mapstructure:"message_ids"`      // spelling in submit_sm_resp and receipted_message_id: decimal, hex or uuid; decimal
 	ReceiptIDs      string        `mapstructure:"receipt_ids"`      // spelling in a receipt's text; as message_ids
+	DefaultAlphabet string        `mapstructure:"default_alphabet"` // what data_coding 0 of a submitted message is: gsm, latin1 or ascii; gsm
 	Validity        time.Duration `mapstructure:"validity"`         // of messages without a validity_period; 24h
 	ReceiptDelay    time.Duration `mapstructure:"receipt_delay"`    // from submit_sm_resp to the receipt; 0: at once
 	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for an ESME's response; 10s
@@ -60,6 +62,7 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.RetryMin, time.Second)
 	setDefault(&c.RetryMax, time.Minute)
 	setDefault(&c.MessageIDs, decimalIDs)
+	setDefault(&c.DefaultAlphabet, "gsm")
 	setDefault(&c.Validity, 24*time.Hour)
 	setDefault(&c.ResponseTimeout, 10*time.Second)
 	setDefault(&c.BindTimeout, 10*time.Second)
@@ -121,6 +124,9 @@ func (c *Config) Validate() []configs.Problem {
 		if spelling != decimalIDs && spelling != hexIDs && spelling != uuidIDs {
 			problem(key, fmt.Sprintf("is %q", spelling), "decimal, hex or uuid")
 		}
+	}
+	if _, ok := smpp.DefaultAlphabet(c.DefaultAlphabet); !ok {
+		problem("default_alphabet", fmt.Sprintf("is %q", c.DefaultAlphabet), "gsm, latin1 or ascii")
 	}
 	between := func(key string, v, low, high int) {
 		if v < low || v > high {

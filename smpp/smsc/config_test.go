@@ -33,7 +33,7 @@ func TestConfigLoad(t *testing.T) {
 		IMSITLV:  0x1502,
 		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002", Off: true}},
 		Seed:     7, Window: 8, MaxPDU: 9000, MaxTries: 10,
-		MessageIDs: hexIDs, ReceiptIDs: decimalIDs, Validity: 8 * time.Second,
+		MessageIDs: hexIDs, ReceiptIDs: decimalIDs, DefaultAlphabet: "latin1", Validity: 8 * time.Second,
 		Faults: Faults{Throttle: 3, NoResp: Percent(2), DropOnAck: Always, Delay: ms(5), WriteOctets: 1,
 			Latency: Latency{"pareto", ms(1), ms(2), ms(1000)}},
 		RetryMin: 2 * time.Second, RetryMax: 3 * time.Second, ReceiptDelay: 4 * time.Second,
@@ -62,6 +62,7 @@ max_tries: 10
 retry_min: 2s
 message_ids: hex
 receipt_ids: decimal
+default_alphabet: latin1
 validity: 8s
 faults:
   throttle: "3"
@@ -107,6 +108,7 @@ func TestConfigValidate(t *testing.T) {
 		{"bind_timeout", func(c *Config) { c.BindTimeout = 1 }},
 		{"message_ids", func(c *Config) { c.MessageIDs, c.ReceiptIDs = "octal", "hex" }},
 		{"receipt_ids", func(c *Config) { c.ReceiptIDs = "octal" }},
+		{"default_alphabet", func(c *Config) { c.DefaultAlphabet = "utf-8" }},
 		{"validity", func(c *Config) { c.Validity = 1 }},
 		{"faults.latency", func(c *Config) { c.Faults.Latency = Latency{Median: ms(5), P99: 1} }},
 		{"faults.bind_status", func(c *Config) { c.Faults.BindStatus = "FAIL" }},

@@ -48,6 +48,8 @@ type InboxMessage struct {
 
 // phoneBook holds the phones and what they received.
 type phoneBook struct {
+	alphabet smpp.Alphabet // of data_coding 0
+
 	mu     sync.Mutex
 	phones map[string]*phone
 	joins  map[joinKey]*join
@@ -72,8 +74,13 @@ type joinKey struct {
 
 type join struct {
 	first InboxMessage
-	parts [][]byte // by number, nil: not yet here
+	parts []*joinPart // by number, nil: not yet here
 	began time.Time
+}
+
+type joinPart struct {
+	encoding smpp.Encoding // a part has national tables of its own
+	user     []byte
 }
 
 func newPhoneBook(phones []Phone) *phoneBook {
@@ -187,6 +194,10 @@ func (b *phoneBook) receive(m *smpp.Message, id string, now time.Time) (smpp.Sta
 	if err != nil {
 		return smpp.StatusSubmitFail, err
 	}
+	encoding, err := smpp.EncodingOf(m, b.alphabet)
+	if err != nil {
+		return smpp.StatusSubmitFail, err
+	}
 	first := describe(m, id, now)
 	var user []byte
 	if long {
@@ -202,7 +213,9 @@ func (b *phoneBook) receive(m *smpp.Message, id string, now time.Time) (smpp.Sta
 		return smpp.StatusMsgQFul, fmt.Errorf("%d phones are enough", maxPhones)
 	}
 	if !long {
-		p.add(first, user)
+		u := smpp.NewUserData(len(user))
+		u.Add(encoding, user)
+		p.add(first, u)
 		return smpp.StatusOK, nil
 	}
 	key := joinKey{m.Source.Addr, p.MSISDN, part.Kind, part.Ref, part.Total}
@@ -211,11 +224,11 @@ func (b *phoneBook) receive(m *smpp.Message, id string, now time.Time) (smpp.Sta
 		if len(b.joins) >= maxJoins {
 			return smpp.StatusMsgQFul, fmt.Errorf("%d long messages lack parts", maxJoins)
 		}
-		j = &join{first: first, parts: make([][]byte, part.Total), began: now}
+		j = &join{first: first, parts: make([]*joinPart, part.Total), began: now}
 		b.joins[key] = j
 	}
-	j.parts[part.Seq-1] = append([]byte{}, part.Text...) // never nil: a part may be empty
-	if !slices.ContainsFunc(j.parts, func(b []byte) bool { return b == nil }) {
+	j.parts[part.Seq-1] = &joinPart{encoding, slices.Clone(part.Text)}
+	if !slices.Contains(j.parts, nil) {
 		delete(b.joins, key)
 		p.addJoined(j, now)
 	}
@@ -238,22 +251,23 @@ func (b *phoneBook) expire(now time.Time) {
 func (p *phone) addJoined(j *join, now time.Time) {
 	m := j.first
 	m.Parts, m.At = 0, now
+	var user smpp.UserData
 	for i, part := range j.parts {
 		if part == nil {
 			m.Missing = append(m.Missing, i+1)
 			continue
 		}
 		m.Parts++
+		user.Add(part.encoding, part.user)
 	}
-	// Joined before it is decoded: a sender may have cut a character in two.
-	p.add(m, slices.Concat(j.parts...))
+	p.add(m, &user)
 }
 
-func (p *phone) add(m InboxMessage, user []byte) {
-	if text, err := smpp.AppendText(nil, m.DataCoding, user); err == nil {
+func (p *phone) add(m InboxMessage, user *smpp.UserData) {
+	if text, err := user.AppendText(nil); err == nil {
 		m.Text = string(text)
 	} else {
-		m.Hex = slices.Clone(user)
+		m.Hex = slices.Clone(user.Octets())
 	}
 	m.N = p.next
 	p.next++

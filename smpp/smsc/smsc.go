@@ -76,6 +76,7 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 		outbox:   outbox{byID: make(map[string]*outgoing)},
 		rng:      rand.New(rand.NewPCG(seed, 0)),
 	}
+	s.phones.alphabet, _ = smpp.DefaultAlphabet(cfg.DefaultAlphabet)
 	// Another start's message ids are not this one's, unless the seed is.
 	s.nextID.Store(uint64(s.rng.Uint32()) << 20)
 	s.outbox.ref = uint16(s.rng.Uint32())

@@ -100,6 +100,48 @@ func TestInboxWaits(t *testing.T) {
 	}
 }
 
+// A phone has the national tables, and reads each part by its own header.
+func TestNationalTables(t *testing.T) {
+	r := start(t)
+	e := r.bound(smpp.BindTransmitter)
+	texts := map[smpp.Language]string{
+		smpp.Turkish: strings.Repeat("Şifreniz değişti, işlem sizin değilse ulaşın. ", 5),
+		smpp.Hindi:   strings.Repeat("आपके खाते में ५०० रुपये जमा हुए हैं। ", 7),
+	}
+	after := uint64(0)
+	for language, want := range texts {
+		encoded := smpp.Encode(want, smpp.Alphabets{Languages: []smpp.Language{language}}, 9)
+		if encoded.Coding != smpp.CodingDefault || len(encoded.Parts) < 2 {
+			t.Fatalf("%v: coding %d, %d parts", language, encoded.Coding, len(encoded.Parts))
+		}
+		for _, part := range encoded.Parts {
+			m := mt(string(part))
+			m.ESMClass = smpp.ESMClassUDHI
+			e.submit(m)
+		}
+		got := must(r.Inbox(t.Context(), alice, after, 0))(t)
+		if len(got) != 1 || got[0].Text != want {
+			t.Fatalf("%v: %+v", language, got)
+		}
+		after++
+	}
+	m := mt("\x04\x24\x01\x01")
+	m.ESMClass = smpp.ESMClassUDHI
+	if p := e.ask(smpp.SubmitSM, m); p.Status == smpp.StatusOK {
+		t.Error("a header beyond its payload was taken")
+	}
+}
+
+// What data_coding 0 means is the message centre's.
+func TestDefaultAlphabet(t *testing.T) {
+	r := start(t, func(c *Config) { c.DefaultAlphabet = "latin1" })
+	e := r.bound(smpp.BindTransmitter)
+	e.submit(mt("\xe9 @"))
+	if got := must(r.Inbox(t.Context(), alice, 0, 0))(t); len(got) != 1 || got[0].Text != "é @" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Long messages are joined however they are split and whatever their parts' order.
 func TestLongMT(t *testing.T) {
 	r := start(t)
