@@ -1,12 +1,10 @@
 package smpp
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"starhash/configs/secret"
@@ -25,62 +23,12 @@ const (
 	// maxShortMessage is the longest short_message: §5.2.22.
 	maxShortMessage = 254
 	maxTLVValue     = 65535
+
+	maxServiceType = 5  // characters of service_type: §5.2.11
+	maxAddress     = 20 // of an address: §5.2.8, §5.2.9
+	maxTime        = 16 // of schedule_delivery_time and validity_period: §7.1.1
+	maxMessageID   = 64 // of message_id: §5.2.23
 )
-
-// FrameError says that the stream cannot be followed any further: the
-// command_length is shorter than a header or longer than allowed, so nobody
-// knows where the next PDU begins. The connection has to be closed, after a
-// generic_nack with ESME_RINVCMDLEN and Sequence (0 when it was not read).
-type FrameError struct {
-	Length, Max int
-	Sequence    uint32
-}
-
-func (e *FrameError) Error() string {
-	return fmt.Sprintf("command_length %d outside %d to %d octets", e.Length, HeaderLen, e.Max)
-}
-
-// ReadFrame reads one whole PDU of HeaderLen to max octets. The octets are
-// zeroed in r's buffer as they are taken: a PIN may be among them.
-//
-// The error is io.EOF when the stream ends between two PDUs,
-// io.ErrUnexpectedEOF inside one, and *FrameError where reading on makes no
-// sense.
-func ReadFrame(r *bufio.Reader, max int) ([]byte, error) {
-	head, err := r.Peek(4)
-	if err != nil {
-		if err == io.EOF && len(head) > 0 {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	length := binary.BigEndian.Uint32(head)
-	if length < HeaderLen {
-		return nil, &FrameError{Length: int(length), Max: max}
-	}
-	if int64(length) > int64(max) {
-		fe := &FrameError{Length: int(length), Max: max}
-		if head, err = r.Peek(HeaderLen); err == nil {
-			fe.Sequence = binary.BigEndian.Uint32(head[12:])
-		}
-		return nil, fe
-	}
-	frame := make([]byte, length)
-	for n := 0; n < len(frame); {
-		if _, err := r.Peek(1); err != nil {
-			clear(frame)
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, err
-		}
-		chunk, _ := r.Peek(min(r.Buffered(), len(frame)-n))
-		n += copy(frame[n:], chunk)
-		clear(chunk)
-		r.Discard(len(chunk))
-	}
-	return frame, nil
-}
 
 // DecodeError says what is wrong with a PDU whose frame is whole: the
 // connection lives on, and Answer tells the peer.
@@ -161,12 +109,12 @@ var fieldLimits = map[pdufield.Name]struct {
 	pdufield.Password:             {64, StatusInvPaswd}, // 8 in §5.2.2; SMSCs in the field allow more
 	pdufield.SystemType:           {12, StatusInvSysTyp},
 	pdufield.AddressRange:         {40, StatusInvParLen},
-	pdufield.ServiceType:          {5, StatusInvSerTyp},
-	pdufield.SourceAddr:           {20, StatusInvSrcAdr},
-	pdufield.DestinationAddr:      {20, StatusInvDstAdr},
-	pdufield.ScheduleDeliveryTime: {16, StatusInvSched},
-	pdufield.ValidityPeriod:       {16, StatusInvExpiry},
-	pdufield.MessageID:            {64, StatusInvMsgID},
+	pdufield.ServiceType:          {maxServiceType, StatusInvSerTyp},
+	pdufield.SourceAddr:           {maxAddress, StatusInvSrcAdr},
+	pdufield.DestinationAddr:      {maxAddress, StatusInvDstAdr},
+	pdufield.ScheduleDeliveryTime: {maxTime, StatusInvSched},
+	pdufield.ValidityPeriod:       {maxTime, StatusInvExpiry},
+	pdufield.MessageID:            {maxMessageID, StatusInvMsgID},
 }
 
 // maxLongAddress is the longest address in data_sm and alert_notification:
@@ -198,16 +146,47 @@ func Decode(frame []byte) (PDU, error) {
 		Status:   Status(binary.BigEndian.Uint32(frame[8:])),
 		Sequence: binary.BigEndian.Uint32(frame[12:]),
 	}
-	d := decoder{command: p.Command, rest: bytes.NewBuffer(frame[HeaderLen:])}
-	p.Body = d.body()
-	if d.err != nil {
-		if m, ok := p.Body.(*Message); ok {
-			m.wipe()
-		}
+	var fault *fault
+	switch body := frame[HeaderLen:]; p.Command {
+	case EnquireLink, EnquireLinkResp, Unbind, UnbindResp, GenericNack:
+		// Octets that follow mean nothing, and harm nobody.
+	case DeliverSM, SubmitSM:
+		p.Body, fault = decodeMessage(body)
+	case SubmitSMResp, DeliverSMResp, DataSMResp:
+		p.Body, fault = decodeMessageResp(body)
+	default:
+		p.Body, fault = decodeFields(p.Command, body)
+	}
+	if fault != nil {
 		return PDU{}, &DecodeError{Command: p.Command, PeerStatus: p.Status, Sequence: p.Sequence,
-			Status: d.status, Err: d.err}
+			Status: fault.status, Err: fault.err}
 	}
 	return p, nil
+}
+
+// fault is the first thing that is wrong with a body.
+type fault struct {
+	status Status // what to answer with
+	err    error
+}
+
+func faultf(s Status, format string, args ...any) *fault {
+	return &fault{status: s, err: fmt.Errorf(format, args...)}
+}
+
+// decodeFields reads the body of any operation on go-smpp's fields. The
+// operations that messages come and go by have a decoder of their own, which
+// has to agree with this one: message.go.
+func decodeFields(c CommandID, body []byte) (Body, *fault) {
+	d := decoder{command: c, rest: bytes.NewBuffer(body)}
+	b := d.body()
+	if d.err != nil {
+		if m, ok := b.(*Message); ok {
+			m.wipe()
+		}
+		return nil, &fault{status: d.status, err: d.err}
+	}
+	return b, nil
 }
 
 // decoder reads one body; the first fault stops it.
@@ -228,8 +207,6 @@ func (d *decoder) fail(s Status, format string, args ...any) {
 func (d *decoder) body() Body {
 	empty := d.rest.Len() == 0
 	switch d.command {
-	case EnquireLink, EnquireLinkResp, Unbind, UnbindResp, GenericNack:
-		return nil // octets that follow mean nothing, and harm nobody
 	case BindReceiver, BindTransmitter, BindTransceiver:
 		d.read(fieldsBind)
 		return &Bind{
@@ -338,17 +315,9 @@ func (d *decoder) message() Body {
 	if f, ok := d.fields[pdufield.ShortMessage].(*pdufield.SM); ok {
 		short = f.Data // still in the frame
 	}
-	if long, ok := m.TLVs.Get(TagMessagePayload); ok {
-		m.TLVs = without(m.TLVs, TagMessagePayload)
-		if len(long) > 0 {
-			m.Payload = long
-			return m
-		}
+	if fault := m.setPayload(short); fault != nil && d.err == nil {
+		d.status, d.err = fault.status, fault.err
 	}
-	if len(short) > maxShortMessage {
-		d.fail(StatusInvMsgLen, "short_message of %d octets, at most %d", len(short), maxShortMessage)
-	}
-	m.Payload = bytes.Clone(short)
 	return m
 }
 
@@ -373,31 +342,14 @@ func without(ts TLVs, tag Tag) TLVs {
 	return kept
 }
 
-// tlvs reads what follows the mandatory fields. Up to three NULs at the end are
-// forgiven: several stacks end a PDU with one too many.
+// tlvs reads what follows the mandatory fields.
 func (d *decoder) tlvs() TLVs {
 	if d.err != nil {
 		return nil
 	}
-	var ts TLVs
-	for d.rest.Len() > 0 {
-		if d.rest.Len() < 4 {
-			if len(bytes.Trim(d.rest.Bytes(), "\x00")) > 0 {
-				d.fail(StatusInvOptParStream, "%d octets after the last parameter", d.rest.Len())
-			}
-			return ts
-		}
-		head := d.rest.Next(4)
-		tag, n := Tag(binary.BigEndian.Uint16(head)), int(binary.BigEndian.Uint16(head[2:]))
-		if n > d.rest.Len() {
-			d.fail(StatusInvOptParStream, "parameter %04X of %d octets, %d left", uint16(tag), n, d.rest.Len())
-			return ts
-		}
-		if len(ts) == maxTLVs {
-			d.fail(StatusInvOptParStream, "more than %d optional parameters", maxTLVs)
-			return ts
-		}
-		ts = append(ts, TLV{Tag: tag, Value: append(make([]byte, 0, n), d.rest.Next(n)...)})
+	ts, fault := decodeTLVs(d.rest.Bytes())
+	if fault != nil {
+		d.status, d.err = fault.status, fault.err
 	}
 	return ts
 }
@@ -429,12 +381,6 @@ type encoder struct {
 	command CommandID
 	dst     []byte
 	err     error
-}
-
-// Write takes what go-smpp's fields serialize.
-func (e *encoder) Write(b []byte) (int, error) {
-	e.dst = append(e.dst, b...)
-	return len(b), nil
 }
 
 func (e *encoder) uint32(v uint32) { e.dst = binary.BigEndian.AppendUint32(e.dst, v) }
@@ -524,7 +470,7 @@ func (e *encoder) message(m *Message) {
 		e.text(pdufield.ScheduleDeliveryTime, m.ScheduleTime)
 		e.text(pdufield.ValidityPeriod, m.ValidityPeriod)
 		e.octets(m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.SMDefaultMsgID, byte(len(short)))
-		(&pdufield.SM{Data: short}).SerializeTo(e)
+		e.dst = append(e.dst, short...)
 	}
 	if _, twice := m.TLVs.Get(TagMessagePayload); twice && len(m.Payload) > 0 {
 		e.fail("payload and a message_payload parameter")
@@ -538,11 +484,7 @@ func (e *encoder) message(m *Message) {
 	}
 }
 
-func (e *encoder) octets(bs ...byte) {
-	for _, b := range bs {
-		(&pdufield.Fixed{Data: b}).SerializeTo(e)
-	}
-}
+func (e *encoder) octets(bs ...byte) { e.dst = append(e.dst, bs...) }
 
 func (e *encoder) text(name pdufield.Name, s string) {
 	if max, _ := limit(e.command, name); len(s) > max {
@@ -553,11 +495,9 @@ func (e *encoder) text(name pdufield.Name, s string) {
 		e.fail("NUL in %s", name)
 		return
 	}
-	(&pdufield.Variable{Data: append([]byte(s), 0)}).SerializeTo(e)
+	e.dst = append(append(e.dst, s...), 0)
 }
 
-// secret goes past go-smpp, whose Variable would put a NUL behind the secret in
-// the secret's own array.
 func (e *encoder) secret(name pdufield.Name, v secret.Value) {
 	if max, _ := limit(e.command, name); v.Len() > max {
 		e.fail("%s longer than %d characters", name, max)

@@ -5,7 +5,9 @@
 // # What is where
 //
 //	pdu.go      operations, statuses, optional parameters, bodies
+//	frame.go    PDUs off a connection
 //	codec.go    octets to PDU and back, on go-smpp's fields
+//	message.go  the messages and their responses, decoded by ourselves
 //	text.go     GSM 03.38, UCS2, Latin-1; cutting long text
 //	concat.go   which part of a long message a message is
 //	receipt.go  delivery receipts
@@ -42,8 +44,7 @@
 //   - Every wait has a deadline or a context, and every goroutine somebody who
 //     waits for it: Run returns when none is left.
 //   - A payload lies in one place on the heap, Message.Payload, from the socket
-//     to Delivery.Wipe: the read buffer and the frame are zeroed as they are
-//     taken apart. Payloads and passwords are never printed.
+//     to Delivery.Wipe: the read buffer is zeroed as PDUs are taken out of it. Payloads and passwords are never printed.
 //
 // # Failures
 //

@@ -1,7 +1,6 @@
 package smpp
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,7 +15,6 @@ import (
 
 const (
 	maxSequence = 0x7FFFFFFF // §3.2
-	readBuffer  = 64 << 10
 	// writeBatch is about how many octets go out in one write.
 	writeBatch = 64 << 10
 	// answersQueued is how many PDUs may wait to be written, beyond the window
@@ -41,7 +39,7 @@ type session struct {
 	role    CommandID // BindTransceiver, BindTransmitter or BindReceiver
 	log     *slog.Logger
 	conn    net.Conn
-	r       *bufio.Reader
+	r       *Reader
 	inbound *inbound
 	esme    *ESME
 
@@ -75,7 +73,7 @@ type outgoing struct {
 func newSession(conn net.Conn, role CommandID, e *ESME, log *slog.Logger) *session {
 	s := &session{
 		cfg: &e.cfg, role: role, log: log, conn: conn, inbound: e.inbound, esme: e,
-		r:            bufio.NewReaderSize(conn, readBuffer),
+		r:            NewReader(conn, e.cfg.MaxPDU),
 		window:       make(chan struct{}, e.cfg.Window),
 		intakeClosed: make(chan struct{}),
 		drained:      make(chan struct{}),
@@ -110,7 +108,7 @@ func (s *session) bind(ctx context.Context) error {
 		return err
 	}
 	for {
-		p, err := s.readPDU()
+		p, err := s.r.Next()
 		var de *DecodeError
 		if errors.As(err, &de) {
 			if answer, ok := de.Answer(); ok {
@@ -176,20 +174,6 @@ func refusal(p PDU, status Status) PDU {
 	return answer
 }
 
-// readPDU reads and decodes one PDU, and leaves no copy of its octets.
-func (s *session) readPDU() (PDU, error) {
-	frame, err := ReadFrame(s.r, s.cfg.MaxPDU)
-	if err != nil {
-		return PDU{}, err
-	}
-	return decodeAndClear(frame)
-}
-
-func decodeAndClear(frame []byte) (PDU, error) {
-	defer clear(frame)
-	return Decode(frame)
-}
-
 // serve works the bound session until it ends, and returns why. When ctx ends,
 // it stops the intake, waits for what is owed, and unbinds.
 func (s *session) serve(ctx context.Context) error {
@@ -208,9 +192,7 @@ func (s *session) serve(ctx context.Context) error {
 	s.conn.Close()
 	writer.Wait()
 	all.Wait()
-	if left, err := s.r.Peek(s.r.Buffered()); err == nil {
-		clear(left)
-	}
+	s.r.Wipe()
 	return s.cause
 }
 
@@ -363,7 +345,7 @@ func (s *session) awaitRoom() {
 // on; where the stream itself cannot be followed the session ends.
 func (s *session) read() {
 	for !s.hasEnded() {
-		p, err := s.readPDU()
+		p, err := s.r.Next()
 		var (
 			de *DecodeError
 			fe *FrameError
