@@ -50,6 +50,8 @@ func TestWrongUse(t *testing.T) {
 		{"unknown flag", []string{"gateway", "--confg", "x"}, 2, `unknown flag: --confg`},
 		{"missing argument", []string{"trace"}, 2, `accepts 1 arg`},
 		{"wrong log level", []string{"gateway", "--log-level", "loud"}, 2, `--log-level "loud": want debug, info, warn or error`},
+		{"unknown fault", []string{"smsc", "-c", "../../configs/smsc.yaml", "--fault", "throtle=1"}, 2, `--fault throtle=1: unknown field "throtle"`},
+		{"half a latency", []string{"smsc", "-c", "../../configs/smsc.yaml", "--fault", "latency.p99=1s"}, 2, `faults\.latency: want a median`},
 		{"good files", []string{"check", "-c", "../../configs/gateway.yaml"}, 0, `^$`},
 		{"good bank file", []string{"check", "-c", "../../configs/bank.yaml"}, 0, `^$`},
 		{"good SMSC file", []string{"check", "-c", "../../configs/smsc.yaml"}, 0, `^$`},

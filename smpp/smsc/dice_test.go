@@ -193,3 +193,24 @@ func (e *esme) events(tell func(p smpp.PDU, what string)) {
 		tell(p, what)
 	}
 }
+
+func TestSetFault(t *testing.T) {
+	var f Faults
+	for _, pair := range []string{"throttle=5%", "no_resp=3", "drop_on_ack=true", "latency.median=20ms", "latency.p99=2s", "submit_status=ESME_RSYSERR", "write_octets=1", "chaos=false"} {
+		if err := f.Set(pair); err != nil {
+			t.Errorf("%s: %v", pair, err)
+		}
+	}
+	want := Faults{Throttle: Percent(5), NoResp: 3, DropOnAck: Always, Latency: Latency{Median: ms(20), P99: ms(2000)}, SubmitStatus: "ESME_RSYSERR", WriteOctets: 1}
+	if f != want {
+		t.Errorf("%+v", f)
+	}
+	for pair, says := range map[string]string{
+		"throttle": "want KEY=VALUE", "throtle=1": "unknown field", "throttle=often": "neither a number", "throttle=101%": "not between",
+		"latency.mean=1s": "unknown field", "delay=soon": "not a duration", "write_octets=x": "cannot unmarshal",
+	} {
+		if err := f.Set(pair); err == nil || !strings.Contains(err.Error(), says) || f != want {
+			t.Errorf("%s: %v", pair, err)
+		}
+	}
+}

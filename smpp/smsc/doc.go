@@ -8,10 +8,14 @@
 // An ESME binds as transmitter, receiver or transceiver (§4.1) under an account's
 // system_id and password. What it submits (submit_sm §4.4, data_sm §4.7) lands in
 // a phone's inbox, the parts of a long message joined; a number without a phone
-// gets one. A delivery receipt (appendix B) follows where registered_delivery asks
-// for it. What a phone sends (MO) waits in its account's queue, without a limit of
+// gets one. A phone that is off gets its messages when it is on
+// again, unless their validity_period ends before, or Config.Validity where they have
+// none; schedule_delivery_time and replace_if_present_flag are honoured (times: §7.1.1).
+// A delivery receipt (appendix B) follows where registered_delivery asks for it, or an
+// intermediate notification while the message waits. What a phone sends (MO) waits in its account's queue, without a limit of
 // time, and goes out as deliver_sm (§4.6) or data_sm to the account's bound
-// receivers, at most Window unanswered on a connection.
+// receivers whose address_range has its destination, in turn, at most Window unanswered
+// on a connection.
 //
 //	waiting ──sent──> in flight ──ESME_ROK──────────────> acked
 //	   ^                  │────────permanent status─────> refused
@@ -35,23 +39,39 @@
 //	POST /redeliver {"id":"mo-1"}                                  the same PDUs again; answers as POST /mo
 //	GET  /phones?after=263771000001                                {"phones":[{"msisdn":"...","imsi":"..."}]}, at most 1000
 //	PUT  /phones/263771000001 {"imsi":"648011000000002"}           another SIM, or a new phone
-//	POST /phones/263771000001/on {"esme":"7001"}                   alert_notification to the receivers; body optional: {"alerted":1}
+//	PUT  /phones/263771000001 {"off":true}                         off: messages for it wait
+//	POST /phones/263771000001/on {"esme":"7001"}                   on, and alert_notification to the receivers; body optional: {"alerted":1}
 //	GET  /phones/263771000001/inbox?after=0&wait=10s               {"messages":[{"n":1,"from":"7001","text":"...",...}]}: type InboxMessage
 //	GET  /faults, PUT /faults {"delay":"200ms","throttle":3}       type Faults
 //	POST /drop                                                     {"dropped":1}
+//	POST /unbind                                                   {"unbound":1}
+//	POST /outbind {"address":"127.0.0.1:2776"}                     {}; system_id and password optional: the first account's
 //	POST /raw {"hex":"00000010..."}                                {"bytes":16}, to the first bound receiver
 //	GET  /binds                                                    {"binds":[{"system_id":"starhash","mode":"transceiver",...}]}
 //	GET  /healthz                                                  {"status":"ok","binds":1,"queued":0}
 //
 // # Misbehaviour
 //
-// PUT /faults (Faults) makes it slow, deaf, throttled or rude, POST /drop cuts
-// every connection, POST /redeliver sends an acknowledged message again, and
-// POST /raw sends any bytes. Message ids, long-message references and the jitter
-// of the back-off come from Config.Seed, so that a run can be repeated. A
-// destination that begins with 999 (a country code that nobody has) and the three
-// digits of a decimal command_status is answered with that status: 999088… gets
-// ESME_RTHROTTLED, 88; 999000… gets no answer at all.
+// Faults makes it slow, deaf, throttled or rude: in the configuration, with PUT
+// /faults, or for one message by a magic number, 999 and three digits (magic.go).
+// Chaos is a mild mix of everything. What is left to chance is drawn from a seed, each
+// fault from a stream of its own (dice.go), so that the nth decision of a fault is the
+// same again for the same seed. Message ids, long-message references and the jitter of
+// the back-off come from Config.Seed too. docs/smsc-simulator.md is the operator's list.
+//
+// # What is where
+//
+//	smsc.go        start, stop, accounts; what becomes of an answered delivery
+//	conn.go        one connection: reading, timers, deliveries in flight
+//	write.go       the only writer of a connection
+//	operations.go  what an ESME's PDUs do; submit.go its messages
+//	messages.go    submitted messages and their states; times.go, ids.go
+//	receipt.go     receipts
+//	mo.go          what phones send; split.go its parts; queue.go where it waits
+//	phones.go      phones and inboxes
+//	faults.go      Faults, Chaos; magic.go the numbers; dice.go, latency.go chance; hostile.go PDUs to stumble over
+//	ranges.go      address_range; outbind.go, tls.go ways to connect
+//	manage.go      the management port; client.go its Go form; wire.go JSON types
 //
 // # Invariants
 //
@@ -60,14 +80,13 @@
 //   - A response settles a message only when its sequence number, its command and
 //     its connection are those of the request (generic_nack: number and connection).
 //   - A receipt leaves after the submit_sm_resp that names its message, unless the
-//     fault receipt_first is set.
+//     fault receipt_first hits.
 //   - Texts are never logged: a phone's message may hold a PIN. They are kept in
 //     memory, for redelivery and in the inboxes, until newer ones displace them.
 //
 // # What it does not do
 //
-// query_sm, cancel_sm, replace_sm, submit_multi and outbind are answered with
-// generic_nack ESME_RINVCMDID. schedule_delivery_time, validity_period,
-// replace_if_present and address_range are accepted and ignored. Nothing survives
-// a restart. The management port has no authentication: keep it on loopback.
+// Distribution lists, priority and service types' own rules are not there. An outbind's
+// connection has no TLS. Nothing survives a restart. The management port has no
+// authentication: keep it on loopback.
 package smsc

@@ -1,7 +1,14 @@
 package smsc
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 
 	"starhash/smpp"
 )
@@ -51,8 +58,8 @@ type Faults struct {
 	Intermediate     Count   `json:"intermediate,omitempty" mapstructure:"intermediate"`           // an intermediate notification, which nobody asked for, comes before
 	BareReceipt      Count   `json:"bare_receipt,omitempty" mapstructure:"bare_receipt"`           // without optional parameters: the text alone says whose it is
 
-	// What is sent to the ESME. All but the first six come as PDUs of their own before
-	// the phone's message, which is whole.
+	// What a phone sends. From BadCommandLength on these are PDUs of their own before
+	// its message, which comes whole.
 	DropAfterMO       Count `json:"drop_after_mo,omitempty" mapstructure:"drop_after_mo"`           // the connection cut once a phone's message was written; its answer is not read
 	DropOnAck         Count `json:"drop_on_ack,omitempty" mapstructure:"drop_on_ack"`               // the connection cut when its answer was read, before that counts
 	UnbindAfterMO     Count `json:"unbind_after_mo,omitempty" mapstructure:"unbind_after_mo"`       // the SMSC unbinds behind a phone's message, its answer outstanding
@@ -133,6 +140,33 @@ func (f *Faults) expand() {
 			into.Field(i).Set(mix.Field(i))
 		}
 	}
+}
+
+// Set changes one fault, "throttle=5%" or "latency.median=20ms": the keys of PUT
+// /faults, and their values without quotes.
+func (f *Faults) Set(pair string) error {
+	key, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return errors.New("want KEY=VALUE, throttle=5% say")
+	}
+	text := []byte(value)
+	if !json.Valid(text) {
+		text = strconv.AppendQuote(nil, value)
+	}
+	names := strings.Split(key, ".")
+	for _, name := range slices.Backward(names) {
+		text = fmt.Appendf(nil, "{%q:%s}", name, text)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	changed := *f
+	if err := d.Decode(&changed); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	// A latency is given key by key, and right only when all of it is there: New's
+	// caller checks it as a whole.
+	*f = changed
+	return nil
 }
 
 // check says what is wrong with the faults.

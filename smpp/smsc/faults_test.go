@@ -3,10 +3,13 @@ package smsc
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -473,6 +476,41 @@ func TestMagicUnknown(t *testing.T) {
 	r.setFaults(Faults{Throttle: Always})
 	e := r.bound(smpp.BindTransceiver)
 	e.submit(mtTo(magic(777))) // and the faults leave magic numbers alone
+}
+
+// The operator's list has every key, and every magic number beside its key.
+func TestFaultsDocumented(t *testing.T) {
+	page := string(must(os.ReadFile("../../docs/smsc-simulator.md"))(t))
+	of := reflect.TypeFor[Faults]()
+	for i := range of.NumField() {
+		key, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		if key != "seed" && key != "chaos" && !strings.Contains(page, "| `"+key+"` | ") {
+			t.Errorf("%s is not there", key)
+		}
+	}
+	for k := range faultCount {
+		var f Faults
+		count := faultTable[k].count(&f)
+		*count = 1
+		var set map[string]int
+		if err := json.Unmarshal(must(json.Marshal(f))(t), &set); err != nil || len(set) != 1 {
+			t.Fatal(set, err)
+		}
+		for key := range set {
+			number := fmt.Sprintf(" | count | `999%03d` | ", faultTable[k].magic)
+			if k <= noEnquireResp {
+				number = " | count |  | "
+			}
+			if !strings.Contains(page, "| `"+key+"`"+number) {
+				t.Errorf("%s: not with%s", key, number)
+			}
+		}
+	}
+	for n, state := range magicStates {
+		if !strings.Contains(page, fmt.Sprintf("`999%d`", n)) || !strings.Contains(page, state) {
+			t.Errorf("%d, %s is not there", n, state)
+		}
+	}
 }
 
 func TestHeader(t *testing.T) {

@@ -57,7 +57,7 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 	e.number = s.nextID.Add(1)
 	e.id = s.spell(e.number, s.cfg.MessageIDs)
 	if m.ReplaceIfPresent == 1 { // §5.2.18
-		if old := s.messages.find(func(old *entry) bool { return old.like(e) }); old != nil {
+		if old := s.messages.find(func(old *entry) bool { return old.isReplacedBy(e) }); old != nil {
 			s.messages.finish(old, "DELETED", now)
 		}
 	}
@@ -83,10 +83,10 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 	return e, smpp.StatusOK, nil
 }
 
-// like says whether e replaces old by replace_if_present_flag.
-func (old *entry) like(e *entry) bool {
-	o, n := old.message, e.message
-	return old.account == e.account && o.Source == n.Source && o.Dest == n.Dest && o.ServiceType == n.ServiceType
+// isReplacedBy says whether a new message replaces e by replace_if_present_flag.
+func (e *entry) isReplacedBy(by *entry) bool {
+	o, n := e.message, by.message
+	return e.account == by.account && o.Source == n.Source && o.Dest == n.Dest && o.ServiceType == n.ServiceType
 }
 
 // keep remembers e, and forgets the oldest message that is final where there are too

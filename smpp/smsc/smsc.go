@@ -87,6 +87,9 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 	return s
 }
 
+// Seed is what is drawn from: Config.Seed, or one of this start's.
+func (s *SMSC) Seed() uint64 { return s.seed }
+
 // Listen reads the passwords and opens both ports. Run has to follow: it closes them.
 func (s *SMSC) Listen() error {
 	for _, a := range s.accounts {
