@@ -8,7 +8,10 @@
 //	frame.go    PDUs off a connection
 //	codec.go    octets to PDU and back, on go-smpp's fields
 //	message.go  the messages and their responses, decoded by ourselves
-//	text.go     GSM 03.38, UCS2, Latin-1; cutting long text
+//	text.go     data_coding; octets to text
+//	alphabet.go the alphabets of 3GPP TS 23.038, from alphabets.txt
+//	encode.go   text to octets, in the fewest parts; transliterate.go: what may be written as what
+//	cbs.go      data codings and packed septets of USSD
 //	concat.go   which part of a long message a message is
 //	receipt.go  delivery receipts
 //	config.go   BindConfig
