@@ -70,7 +70,8 @@ func TestImportsPointDown(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if imported == "github.com/fiorix/go-smpp" || strings.HasPrefix(imported, "github.com/fiorix/go-smpp/") && !strings.HasPrefix(imported, "github.com/fiorix/go-smpp/v2/smpp/pdu") {
+			measured := test && dir == "smpp/load" // the session that ours is measured beside
+			if !measured && (imported == "github.com/fiorix/go-smpp" || strings.HasPrefix(imported, "github.com/fiorix/go-smpp/") && !strings.HasPrefix(imported, "github.com/fiorix/go-smpp/v2/smpp/pdu")) {
 				t.Errorf("%s imports %s: of go-smpp we use the codec of version 2 and nothing else", name, imported)
 			}
 			inside, ok := strings.CutPrefix(imported, module+"/")

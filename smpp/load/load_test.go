@@ -2,14 +2,22 @@ package load
 
 import (
 	"context"
+	"flag"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *sideBySide { // others' goroutines are not ours to judge
+		os.Exit(m.Run())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // listen begins a load on a free port.
 func listen(t testing.TB, cfg Config) *Load {
