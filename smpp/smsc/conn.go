@@ -1,8 +1,8 @@
 package smsc
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -179,7 +179,7 @@ func (c *conn) sendPDU(p smpp.PDU, it item) bool {
 
 // listen reads PDUs and handles them one by one.
 func (c *conn) listen(ctx context.Context) {
-	r := bufio.NewReaderSize(c.nc, 32<<10)
+	r := smpp.NewReader(c.nc, c.s.cfg.MaxPDU)
 	for {
 		c.attend(ctx)
 		// keep looks after silence; this deadline is for a PDU that stops half-way,
@@ -192,8 +192,9 @@ func (c *conn) listen(ctx context.Context) {
 		if c.deaf.Load() {
 			c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 		}
-		frame, err := smpp.ReadFrame(r, c.s.cfg.MaxPDU)
-		if err != nil {
+		p, err := r.Next()
+		var bad *smpp.DecodeError
+		if err != nil && !errors.As(err, &bad) {
 			c.unreadable(err)
 			return
 		}
@@ -202,7 +203,11 @@ func (c *conn) listen(ctx context.Context) {
 			continue
 		}
 		c.read.Store(time.Now().UnixNano())
-		c.handle(ctx, frame)
+		if bad != nil {
+			c.refuseBroken(bad)
+		} else {
+			c.handle(ctx, p)
+		}
 	}
 }
 

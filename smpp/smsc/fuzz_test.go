@@ -3,6 +3,7 @@ package smsc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -55,7 +56,12 @@ func FuzzHandle(f *testing.F) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // nothing is pumped
-		c.handle(ctx, append(binary.BigEndian.AppendUint32(nil, uint32(len(b)+4)), b...))
+		p, err := smpp.Decode(append(binary.BigEndian.AppendUint32(nil, uint32(len(b)+4)), b...))
+		if bad := (*smpp.DecodeError)(nil); errors.As(err, &bad) {
+			c.refuseBroken(bad)
+		} else {
+			c.handle(ctx, p)
+		}
 		c.close("end")
 		c.group.Wait()
 		for len(c.out) > 0 { // what is answered is a PDU

@@ -49,7 +49,7 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 	if status, err := e.readTimes(now); err != nil {
 		return nil, status, err
 	}
-	if status, err := readable(m); err != nil {
+	if status, err := s.phones.readable(m); err != nil {
 		return nil, status, err
 	}
 	s.messages.mu.Lock()
@@ -190,8 +190,11 @@ func (s *SMSC) tell(over []*entry) {
 }
 
 // readable says whether a message can be shown on a phone.
-func readable(m *smpp.Message) (smpp.Status, error) {
+func (b *phoneBook) readable(m *smpp.Message) (smpp.Status, error) {
 	_, long, err := smpp.PartOf(m)
+	if err == nil {
+		_, err = smpp.EncodingOf(m, b.alphabet)
+	}
 	if err == nil && !long {
 		_, err = smpp.UserText(m)
 	}

@@ -30,18 +30,16 @@ func (c *conn) unreadable(err error) {
 	}
 }
 
-// handle decodes a PDU and does what it asks for.
-func (c *conn) handle(ctx context.Context, frame []byte) {
-	p, err := smpp.Decode(frame)
-	if err != nil {
-		var bad *smpp.DecodeError
-		errors.As(err, &bad) // Decode returns no other
-		c.log.Warn("PDU refused", "err", err)
-		if answer, ok := bad.Answer(); ok {
-			c.sendPDU(answer, item{})
-		}
-		return
+// refuseBroken answers a PDU that does not decode.
+func (c *conn) refuseBroken(bad *smpp.DecodeError) {
+	c.log.Warn("PDU refused", "err", bad)
+	if answer, ok := bad.Answer(); ok {
+		c.sendPDU(answer, item{})
 	}
+}
+
+// handle does what a PDU asks for.
+func (c *conn) handle(ctx context.Context, p smpp.PDU) {
 	switch p.Command {
 	case smpp.BindTransmitter, smpp.BindReceiver, smpp.BindTransceiver:
 		c.bindAs(ctx, p, p.Body.(*smpp.Bind))

@@ -84,12 +84,20 @@ func (q *queue) hand(now time.Time) {
 // take waits for the next delivery that is due and in a range, and removes it. It
 // returns nil when ctx or done ends.
 func (q *queue) take(ctx context.Context, done <-chan struct{}, serves addressRange) *delivery {
-	t := &taker{serves: serves, got: make(chan *delivery, 1), look: make(chan struct{}, 1)}
+	now := time.Now()
 	q.mu.Lock()
+	if len(q.takers) == 0 && len(q.heap) > 0 && !q.heap[0].due.After(now) && serves.takes(q.heap[0]) {
+		defer q.mu.Unlock()
+		return heap.Pop(&q.heap).(*delivery) // nobody else waits: the usual case under load
+	}
+	t := &taker{serves: serves, got: make(chan *delivery, 1), look: make(chan struct{}, 1)}
 	q.takers = append(q.takers, t)
-	for {
-		now := time.Now()
+	for ; ; now = time.Now() {
 		q.hand(now)
+		if len(t.got) > 0 {
+			q.mu.Unlock()
+			return <-t.got
+		}
 		var timer *time.Timer
 		var due <-chan time.Time
 		if at, ok := q.next(now); ok {
