@@ -107,6 +107,9 @@ func Encode(text string, a Alphabets, ref byte) Encoded {
 			return best.encode(ref)
 		}
 	}
+	if transliterate(text, func(rune) bool { return false }) == text {
+		return best.encode(ref) // it holds nothing that may be written otherwise
+	}
 	for _, e := range append([]Encoding{plain.encoding}, national...) {
 		w := writer{encoding: e}
 		if try(w, transliterate(text, w.has)) {

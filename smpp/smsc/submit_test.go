@@ -125,6 +125,14 @@ func TestNationalTables(t *testing.T) {
 		}
 		after++
 	}
+	for i, part := range []string{"\x24\x01\x01\x1b\x73", "\x25\x01\x06\x05", "\x24\x01\x00\x05"} { // ş in Turkish, इ in Hindi, é
+		m := mt("\x08\x00\x03\x0a\x03" + string(rune(i+1)) + part)
+		m.ESMClass = smpp.ESMClassUDHI
+		e.submit(m)
+	}
+	if got := must(r.Inbox(t.Context(), alice, after, 0))(t); len(got) != 1 || got[0].Text != "şइé" {
+		t.Errorf("%+v", got)
+	}
 	m := mt("\x04\x24\x01\x01")
 	m.ESMClass = smpp.ESMClassUDHI
 	if p := e.ask(smpp.SubmitSM, m); p.Status == smpp.StatusOK {
