@@ -73,11 +73,8 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 		if len(s.messages.waiting) >= maxWaiting {
 			return nil, smpp.StatusMsgQFul, errBusy
 		}
-		e.at = e.due
-		if !e.due.After(now) {
-			e.at = e.expires
-		}
 		heap.Push(&s.messages.waiting, e)
+		s.messages.watch(e, now)
 	}
 	s.messages.keep(e)
 	return e, smpp.StatusOK, nil
@@ -103,6 +100,15 @@ func (b *messageStore) keep(e *entry) {
 		}
 		b.ids = append(b.ids, id) // waits; there are fewer of these
 	}
+}
+
+// watch has the clock look at e, which waits, when it is due or else when it expires.
+// The caller holds mu.
+func (b *messageStore) watch(e *entry, now time.Time) {
+	if e.at = e.due; !e.due.After(now) {
+		e.at = e.expires
+	}
+	heap.Fix(&b.waiting, e.index)
 }
 
 // finish gives e its final state. The caller holds mu and reports it.
@@ -147,8 +153,7 @@ func (s *SMSC) tick(now time.Time) {
 			s.hand(e, now)
 			over = append(over, e)
 		default: // was scheduled for now
-			e.at = e.expires
-			heap.Fix(w, e.index)
+			s.messages.watch(e, now)
 		}
 	}
 	s.messages.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxText     = 40_000      // octets of text that a phone may send: 255 parts
+	maxText     = maxPayload  // octets of text that a phone may send: 255 parts, or a message_payload
 	maxMOs      = 10_000      // messages kept for POST /redeliver; older ones go
 	maxQueued   = 1_000_000   // deliveries an account may have waiting
 	maxWait     = time.Minute // longest wait of a request to the management port
@@ -25,6 +25,8 @@ type MO struct {
 	From        string   `json:"from"`                   // MSISDN; the phone is added where there is none
 	To          string   `json:"to"`                     // the short code
 	Text        string   `json:"text"`                   // UTF-8
+	Hex         Hex      `json:"hex,omitempty"`          // user data as it is, in one PDU, in place of Text: any header, any octets
+	ESMClass    byte     `json:"esm_class,omitempty"`    // bits that are set in every part: message type (§5.2.12), 64 for a header in Hex
 	Coding      string   `json:"coding,omitempty"`       // auto (GSM 03.38 if it fits, else UCS2), gsm, latin1, ucs2
 	DataCoding  *byte    `json:"data_coding,omitempty"`  // says this instead of what Coding says, for CBS codings
 	Split       string   `json:"split,omitempty"`        // how a long text goes out: udh8, udh16, sar, payload (message_payload, also when short)
@@ -234,6 +236,9 @@ func (mo *MO) check() error {
 	if len(mo.Text) > maxText {
 		return mistakef("text: %d octets, at most %d", len(mo.Text), maxText)
 	}
+	if len(mo.Hex) > 0 && mo.Text != "" {
+		return mistakef("hex: not beside text")
+	}
 	if mo.IMSI != "" && !isIMSI(mo.IMSI) {
 		return mistakef("imsi: want 6 to 15 digits")
 	}
@@ -273,7 +278,10 @@ func (mo *MO) messages(command smpp.CommandID, ref, imsiTLV uint16) ([]*smpp.Mes
 	if err != nil {
 		return nil, err
 	}
-	parts, err := split(payload, coding, mo.PartSize, ref)
+	parts := []part{{payload: mo.Hex}}
+	if len(mo.Hex) == 0 {
+		parts, err = split(payload, coding, mo.PartSize, ref)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +291,7 @@ func (mo *MO) messages(command smpp.CommandID, ref, imsiTLV uint16) ([]*smpp.Mes
 			ServiceType: mo.ServiceType,
 			Source:      address(msisdn(mo.From)),
 			Dest:        address(mo.To),
-			ESMClass:    part.esmClass,
+			ESMClass:    part.esmClass | mo.ESMClass,
 			DataCoding:  coding,
 			Payload:     part.payload,
 			TLVs:        part.tlvs,

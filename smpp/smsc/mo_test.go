@@ -92,6 +92,31 @@ func TestMOFields(t *testing.T) {
 	}
 }
 
+// User data as it is, of any message type: what the simulator's own parts never are.
+func TestMOHex(t *testing.T) {
+	r := start(t)
+	e := r.bound(smpp.BindReceiver)
+	for _, mo := range []MO{
+		{Hex: Hex("\x05\x00\x03\x01\x02\x07x"), ESMClass: smpp.ESMClassUDHI},
+		{Hex: Hex{0xFF}, ESMClass: 0x10}, // manual acknowledgement
+		{Text: "x", ESMClass: 0x08},
+	} {
+		s := r.mo(mo)
+		p, m := e.message()
+		e.ack(p, smpp.StatusOK)
+		s.result()
+		if m.ESMClass != mo.ESMClass || len(mo.Hex) > 0 && !bytes.Equal(m.Payload, mo.Hex) {
+			t.Errorf("%v, want %v", m, mo.ESMClass)
+		}
+	}
+	long := r.mo(MO{Text: strings.Repeat("x", maxText), Split: "payload"})
+	p, m := e.message()
+	e.ack(p, smpp.StatusOK)
+	if long.result(); len(m.Payload) != maxText {
+		t.Errorf("%d octets", len(m.Payload))
+	}
+}
+
 // What an ESME answers, and what becomes of the message.
 func TestMOAnswers(t *testing.T) {
 	r := start(t, func(c *Config) { c.MaxTries = 3 })
