@@ -71,3 +71,17 @@ func TestDefaultAlphabet(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// An answer is written for the SMSC that it goes to, whichever the message came from.
+func TestEncodingFollowsTheBind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *rigConfig) { c.smsc.DefaultAlphabet = "latin1" })
+	r.gateway(1, func(c *Config) {
+		out := c.SMPP.Binds[0]
+		c.SMPP.Binds[0].Bind = smpp.Receiver
+		out.Name, out.SystemID, out.Bind, out.DefaultAlphabet = "out", "gw2", smpp.Transmitter, "latin1"
+		c.SMPP.Binds = append(c.SMPP.Binds, out)
+	})
+	r.sms(farai, "AIDE")
+	r.says(farai, "à ne dire à personne")
+}
