@@ -26,6 +26,13 @@ func BenchmarkAgainstScanner(b *testing.B) {
 	}
 }
 
+// BenchmarkSelf is our own session under load, for its profile.
+func BenchmarkSelf(b *testing.B) {
+	b.ReportAllocs()
+	r := runSelf(b, Config{Messages: uint64(b.N), Window: 1000, Drain: time.Minute})
+	b.ReportMetric(r.AckedRate, "messages/s")
+}
+
 func BenchmarkAppend(b *testing.B) {
 	cfg := Config{}
 	cfg.SetDefaults()

@@ -115,5 +115,10 @@ func (c *Config) Validate() error {
 	if c.DisconnectEvery < 0 || c.DisconnectEvery > 0 && c.DisconnectEvery < 10*time.Millisecond {
 		bad("a disconnection every %s: want 10ms or more", c.DisconnectEvery)
 	}
+	if len(errs) == 0 {
+		if _, err := newTemplate(c); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
 }

@@ -6,7 +6,6 @@ import "slices"
 type message struct {
 	n        uint64
 	intended int64 // when it was due, in ns since the load began
-	sends    uint32
 	due      int64 // when it may be sent again
 }
 

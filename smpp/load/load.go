@@ -74,7 +74,7 @@ func Listen(cfg Config) (*Load, error) {
 		return nil, err
 	}
 	t, err := newTemplate(&cfg)
-	if err != nil {
+	if err != nil { // Validate has tried
 		return nil, err
 	}
 	ln, err := net.Listen("tcp", cfg.Listen)
