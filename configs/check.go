@@ -253,6 +253,9 @@ func (l *loader) environment(v *viper.Viper, t reflect.Type, key string, setting
 			}
 		case f.typ.Kind() == reflect.Slice && !isText(f.typ):
 			list, _ := settings[f.name].([]any)
+			if os.Getenv(envName(name)) != "" {
+				l.reportAt(place{env: envName(name)}, name, "is a list", "the file's elements one by one, "+envName(name)+"_0 and so on")
+			}
 			l.missingElements(name, len(list))
 			for i := range list {
 				switch item := list[i].(type) {

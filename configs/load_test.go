@@ -231,6 +231,8 @@ func TestProblems(t *testing.T) {
 			[]string{`STARHASH_SMPP_BINDS_0_WINDOW: smpp.binds[0].window: is 0; want 1 to 10000`}},
 		{"environment of an element that is not there", "", "STARHASH_SMPP_BINDS_1_PASSWORD=hunter3",
 			[]string{`STARHASH_SMPP_BINDS_1_PASSWORD: smpp.binds[1]: the file has 1 of these; want an element of the file`}},
+		{"environment for a list", "", "STARHASH_NUMBERS=1,2",
+			[]string{`STARHASH_NUMBERS: numbers: is a list; want the file's elements one by one, STARHASH_NUMBERS_0 and so on`}},
 		{"two documents", "---\nverbose: true\n", "",
 			[]string{`gateway.yaml:4: a second YAML document begins here; want one document`}},
 	}

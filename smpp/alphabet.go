@@ -189,9 +189,9 @@ func (c *BindConfig) validateAlphabets() (ps []configs.Problem) {
 				}
 			}
 			if want == "" {
-				want = "one of " + strings.Join(languageCodes[1:], ", ")
+				want = "a language with tables in 3GPP TS 23.038: " + strings.Join(languageCodes[1:], ", ")
 			}
-			ps = append(ps, configs.Problem{Key: fmt.Sprintf("languages[%d]", i), Message: fmt.Sprintf("%q has no national table in 3GPP TS 23.038", code), Want: want})
+			ps = append(ps, configs.Problem{Key: fmt.Sprintf("languages[%d]", i), Message: fmt.Sprintf("is %q", code), Want: want})
 		}
 	}
 	if len(c.Languages) > 0 && (c.DefaultAlphabet == "latin1" || c.DefaultAlphabet == "ascii") {

@@ -49,7 +49,7 @@ func TestValidate(t *testing.T) {
 
 // The message names the right value where it can be guessed.
 func TestValidateAlphabets(t *testing.T) {
-	const anyLanguage = "one of tr, es, pt, bn, gu, hi, kn, ml, or, pa, ta, te, ur"
+	const anyLanguage = "a language with tables in 3GPP TS 23.038: tr, es, pt, bn, gu, hi, kn, ml, or, pa, ta, te, ur"
 	for _, tc := range []struct{ alphabet, language, want string }{
 		{"GSM", "tr", "gsm"},
 		{"gsm7", "tr", "gsm"},
