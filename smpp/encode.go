@@ -6,14 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Room in one short message of 140 octets: 3GPP TS 23.040 §9.2.3.24.1.
+// Room in short messages: 3GPP TS 23.040 §9.2.3.24.1.
 const (
-	SeptetsAlone   = 160 // septets of GSM 03.38 in a message of one part
-	SeptetsPart    = 153 // in a part whose header holds a concatenation and nothing else
-	UCS2UnitsAlone = 70  // 16-bit units
-	UCS2UnitsPart  = 67
-	maxParts       = 255
-	octetsAlone    = 140
+	SeptetsAlone = 160 // septets of GSM 03.38 in a message of one part without a header
+	octetsAlone  = 140 // what these are on the air, and any header with what follows it
+	maxParts     = 255
 )
 
 // Alphabets is what an SMSC and the handsets behind it read.
