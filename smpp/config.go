@@ -30,13 +30,32 @@ type BindConfig struct {
 	Bind         Mode         `mapstructure:"bind"`          // transceiver
 	Dialect      string       `mapstructure:"dialect"`       // USSD dialect; this package does not look at it
 
-	// Window is how many submit_sm wait for their answer at a time (100);
-	// Submit blocks when it is full.
+	// Sessions is how many connections there are of each role (1).
+	Sessions int `mapstructure:"sessions"`
+	// Window is how many requests of ours wait for their answer at a time on a
+	// session (100); Submit blocks when all are full.
 	Window int `mapstructure:"window"`
+	// Throughput is how many requests a second the bind sends at most over all
+	// its sessions; 0: as many as the SMSC takes. Where the SMSC says
+	// ESME_RTHROTTLED or ESME_RMSGQFUL it falls, and comes back: pace.go.
+	Throughput int `mapstructure:"throughput"`
 	// InboundQueue is how many messages a session has taken and not yet
-	// acknowledged (1000); the next one gets ESME_RTHROTTLED.
+	// acknowledged (1000); the next one is refused with Overload's status.
 	InboundQueue int `mapstructure:"inbound_queue"`
+	// Overload names the status for messages that are too many, or that the
+	// application has not answered within AnswerWithin: "throttled" for
+	// ESME_RTHROTTLED, "temporary" for ESME_RX_T_APPN. Which of them an SMSC
+	// takes for "later" depends on the SMSC.
+	Overload string `mapstructure:"overload"`
+	// AnswerWithin has to be less than the time in which the SMSC gives an
+	// answer up (8s).
+	AnswerWithin time.Duration `mapstructure:"answer_within"`
 
+	TLS     TLSConfig     `mapstructure:"tls"`
+	Outbind OutbindConfig `mapstructure:"outbind"`
+
+	AddressTON   byte   `mapstructure:"address_ton"`   // of the bind
+	AddressNPI   byte   `mapstructure:"address_npi"`   // of the bind
 	AddressRange string `mapstructure:"address_range"` // of the bind, at most 40 characters; mostly empty
 	SourceTON    byte   `mapstructure:"source_ton"`    // of submitted messages whose Source has TON and NPI 0
 	SourceNPI    byte   `mapstructure:"source_npi"`
@@ -65,7 +84,10 @@ type BindConfig struct {
 func (c *BindConfig) SetDefaults() {
 	setDefault(&c.Bind, Transceiver)
 	setDefault(&c.Dialect, "plain")
+	setDefault(&c.Sessions, 1)
 	setDefault(&c.Window, 100)
+	setDefault(&c.Overload, "throttled")
+	setDefault(&c.AnswerWithin, 8*time.Second)
 	setDefault(&c.InboundQueue, 1000)
 	setDefault(&c.DefaultAlphabet, "gsm")
 	setDefault(&c.EnquireLink, 30*time.Second)
@@ -93,8 +115,12 @@ func (c *BindConfig) Validate() []configs.Problem {
 	if c.Name == "" {
 		bad("name", "is missing", "a short name for logs, smsc-1 say")
 	}
-	if _, port, err := net.SplitHostPort(c.Address); err != nil || port == "" {
-		bad("address", fmt.Sprintf("%q is not an address", c.Address), "host:port, 127.0.0.1:2775 say")
+	where, address := "address", c.Address
+	if c.Outbind.Listen != "" {
+		where, address = "outbind.listen", c.Outbind.Listen
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		bad(where, fmt.Sprintf("%q is not an address", address), "host:port, 127.0.0.1:2775 say")
 	}
 	text := func(key, s string, limit int) {
 		for i := range len(s) {
@@ -126,8 +152,12 @@ func (c *BindConfig) Validate() []configs.Problem {
 			bad(key, fmt.Sprintf("is %d", n), fmt.Sprintf("%d to %d", low, high))
 		}
 	}
+	number("sessions", c.Sessions, 1, 16)
 	number("window", c.Window, 1, 10_000)
+	number("throughput", c.Throughput, 0, 1_000_000)
 	number("inbound_queue", c.InboundQueue, 1, 100_000)
+	number("address_ton", int(c.AddressTON), 0, 6)
+	number("address_npi", int(c.AddressNPI), 0, 18)
 	number("source_ton", int(c.SourceTON), 0, 6)
 	number("source_npi", int(c.SourceNPI), 0, 18)
 	number("max_pdu", c.MaxPDU, 4096, 16<<20)
@@ -137,11 +167,62 @@ func (c *BindConfig) Validate() []configs.Problem {
 			bad(key, fmt.Sprintf("is %s", d), fmt.Sprintf("%s to %s", low, high))
 		}
 	}
+	if c.Overload != "throttled" && c.Overload != "temporary" {
+		bad("overload", fmt.Sprintf("is %q", c.Overload), "throttled (ESME_RTHROTTLED) or temporary (ESME_RX_T_APPN)")
+	}
+	span("answer_within", c.AnswerWithin, 100*time.Millisecond, 5*time.Minute)
 	span("enquire_link", c.EnquireLink, time.Second, time.Hour)
 	span("response_timeout", c.ResponseTimeout, 100*time.Millisecond, 5*time.Minute)
 	span("bind_timeout", c.BindTimeout, 100*time.Millisecond, 5*time.Minute)
 	span("write_timeout", c.WriteTimeout, 100*time.Millisecond, 5*time.Minute)
 	span("reconnect_min", c.ReconnectMin, 10*time.Millisecond, time.Minute)
 	span("reconnect_max", c.ReconnectMax, c.ReconnectMin, time.Hour)
+	c.validateTLS(bad)
+	c.validateOutbind(bad, text)
 	return ps
+}
+
+func (c *BindConfig) validateTLS(bad func(key, message, want string)) {
+	t := c.TLS
+	if !t.Enabled {
+		if t != (TLSConfig{}) {
+			bad("tls.enabled", "is not set, but other keys of tls are", "true, or none of them")
+		}
+		return
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		bad("tls.cert_file", "and key_file go together", "both, or neither where the SMSC wants no certificate")
+		return
+	}
+	if _, key, err := t.client(); err != nil {
+		bad(key, err.Error(), "a file in PEM that we may read")
+	}
+}
+
+func (c *BindConfig) validateOutbind(bad func(key, message, want string), text func(key, s string, limit int)) {
+	o := &c.Outbind
+	if o.Listen == "" {
+		return
+	}
+	if c.Bind != Receiver && c.Bind != Transceiver {
+		bad("bind", fmt.Sprintf("is %q with outbind", string(c.Bind)), "receiver or transceiver: an SMSC asks for no other by outbind")
+	}
+	if c.TLS.Enabled {
+		bad("tls.enabled", "is true with outbind", "false: the SMSC's connection comes to us, in clear")
+	}
+	if o.SystemID == "" {
+		bad("outbind.system_id", "is missing", "the name that the SMSC says outbind with")
+	}
+	text("outbind.system_id", o.SystemID, 15)
+	if o.Password.Empty() && o.PasswordFile == "" {
+		bad("outbind.password", "is missing", "the password that the SMSC says outbind with, or password_file")
+	}
+}
+
+// overload is the status that Overload names.
+func (c *BindConfig) overload() Status {
+	if c.Overload == "temporary" {
+		return StatusTempAppErr
+	}
+	return StatusThrottled
 }

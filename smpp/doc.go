@@ -15,10 +15,16 @@
 //	concat.go   which part of a long message a message is
 //	receipt.go  delivery receipts
 //	config.go   BindConfig
-//	esme.go     ESME: dial, bind, bind again; Submit
-//	session.go  one connection: reader, writer, keeper of the link
-//	window.go   requests that wait for their response
+//	esme.go     ESME: its sessions, bound and bound again; Submit
+//	tls.go      a bind's TLS
+//	outbind.go  connections that the SMSC opens
+//	session.go  one connection: bind, reader, keeper of the link
+//	writer.go   what waits to be written to it
+//	request.go  requests that wait for their response
+//	window.go   places for requests, over all sessions of a bind
+//	pace.go     requests a second
 //	inbound.go  Delivery, and the workers that hand it to the application
+//	stats.go    counters
 //
 // The SMSC simulator in smsc uses the codec and the text, not the session, so
 // that a mistake in the session is not mirrored there.

@@ -10,13 +10,18 @@ import (
 	"time"
 )
 
-// ESME keeps one bind to an SMSC up: one session, or a transmitter and a
-// receiver session in Pair mode.
+// ESME keeps one bind to an SMSC up: as many sessions as it has, of one role or,
+// in Pair mode, of two.
 type ESME struct {
 	cfg     BindConfig
 	log     *slog.Logger
 	inbound *inbound
+	windows windows
+	pace    *pace
+	count   counters
+	quiet   quiet
 	dial    func(context.Context) (net.Conn, error)
+	outbind *outbindListener // nil: we dial
 
 	mu      sync.Mutex
 	legs    []*leg
@@ -30,19 +35,25 @@ type leg struct {
 }
 
 // NewESME makes the bind that cfg describes; what is zero there gets its
-// default. Run works it. PasswordFile has to be in cfg.Password already: it is
+// default. Run works it. Passwords in files have to be in cfg already: they are
 // not read here.
 func NewESME(cfg BindConfig, log *slog.Logger, h Handler) *ESME {
 	cfg.SetDefaults()
 	e := &ESME{
 		cfg:     cfg,
 		log:     log.With("bind", cfg.Name),
+		pace:    newPace(cfg.Throughput),
 		changed: make(chan struct{}),
 	}
 	e.dial = func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", cfg.Address)
 	}
-	e.inbound = newInbound(cfg.Name, cfg.InboundQueue, h, e.log)
+	if cfg.TLS.Enabled {
+		e.dial = dialTLS(cfg.Address, cfg.TLS)
+	}
+	if cfg.Outbind.Listen != "" {
+		e.outbind = newOutbindListener(cfg, e.log)
+	}
 	roles := []CommandID{BindTransceiver}
 	switch cfg.Bind {
 	case Transmitter:
@@ -52,9 +63,12 @@ func NewESME(cfg BindConfig, log *slog.Logger, h Handler) *ESME {
 	case Pair:
 		roles = []CommandID{BindTransmitter, BindReceiver}
 	}
-	for _, role := range roles {
-		e.legs = append(e.legs, &leg{role: role})
+	for range cfg.Sessions {
+		for _, role := range roles {
+			e.legs = append(e.legs, &leg{role: role})
+		}
 	}
+	e.inbound = newInbound(cfg.Name, cfg.InboundQueue*cfg.Sessions, h, e.log)
 	return e
 }
 
@@ -68,13 +82,19 @@ func (e *ESME) Config() BindConfig { return e.cfg }
 // submissions with ErrNotSent; Run waits at most ResponseTimeout for the
 // acknowledgements owed and the submissions under way, unbinds, waits as long
 // again for the unbind_resp, closes, cancels the context of the handlers and
-// returns when they have. The error is nil: every reason to try again is in
-// the log.
+// returns when they have. The error says that outbind.listen cannot be listened
+// on, and is nil otherwise: every reason to try again is in the log.
 func (e *ESME) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	e.inbound.start(work)
 	var legs sync.WaitGroup
+	if e.outbind != nil {
+		if err := e.outbind.listen(); err != nil {
+			return err
+		}
+		legs.Go(func() { e.outbind.run(ctx) })
+	}
+	e.inbound.start(work)
 	for _, l := range e.legs {
 		legs.Go(func() { e.keepUp(ctx, l) })
 	}
@@ -92,6 +112,7 @@ func (e *ESME) keepUp(ctx context.Context, l *leg) {
 		s, err := e.connect(ctx, l.role, log)
 		if err == nil {
 			bound := time.Now()
+			e.count.binds.Add(1)
 			e.setSession(l, s)
 			err = s.serve(ctx)
 			e.setSession(l, nil)
@@ -117,15 +138,14 @@ func (e *ESME) keepUp(ctx context.Context, l *leg) {
 	}
 }
 
-// connect dials and binds, each within BindTimeout.
+// connect dials and binds, each within BindTimeout; or it waits for the SMSC to
+// connect and ask for the bind.
 func (e *ESME) connect(ctx context.Context, role CommandID, log *slog.Logger) (*session, error) {
-	dialing, cancel := context.WithTimeout(ctx, e.cfg.BindTimeout)
-	defer cancel()
-	conn, err := e.dial(dialing)
+	conn, r, err := e.connection(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
+		return nil, err
 	}
-	s := newSession(conn, role, e, log)
+	s := newSession(conn, r, role, e, log)
 	if err := s.bind(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("%s: %w", role, err)
@@ -133,13 +153,36 @@ func (e *ESME) connect(ctx context.Context, role CommandID, log *slog.Logger) (*
 	return s, nil
 }
 
+func (e *ESME) connection(ctx context.Context) (net.Conn, *Reader, error) {
+	if e.outbind != nil {
+		return e.outbind.next(ctx)
+	}
+	dialing, cancel := context.WithTimeout(ctx, e.cfg.BindTimeout)
+	defer cancel()
+	conn, err := e.dial(dialing)
+	if err != nil {
+		return nil, nil, fmt.Errorf("dial: %w", err)
+	}
+	return conn, NewReader(conn, e.cfg.MaxPDU), nil
+}
+
 func (e *ESME) setSession(l *leg, s *session) {
+	if l.role != BindReceiver {
+		if s != nil {
+			e.windows.add(s)
+		} else {
+			e.windows.remove(l.session, l.session.cause)
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l.session = s
 	close(e.changed)
 	e.changed = make(chan struct{})
 }
+
+// CanSubmit says whether a session is up that may submit.
+func (e *ESME) CanSubmit() bool { return e.windows.open() }
 
 // Bound says whether every session of the bind is up.
 func (e *ESME) Bound() bool {
@@ -173,12 +216,10 @@ func (e *ESME) state() (bound bool, changed <-chan struct{}) {
 	return true, e.changed
 }
 
-// errNotBound: there is no session to submit on.
-var errNotBound = errors.New("not bound as a transmitter")
-
 // Submit sends m as a submit_sm and returns the SMSC's message id. It waits
-// while the window is full; it does not wait for a bind (AwaitBound does). The
-// answer is waited for until ctx ends, at most ResponseTimeout.
+// while the window is full or the throughput used up; it does not wait for a
+// bind (AwaitBound does). The answer is waited for until ctx ends, at most
+// ResponseTimeout.
 //
 // Every error holds exactly one of: ErrNotSent, which is certain (with
 // ErrUnencodable where trying again is useless); ErrOutcomeUnknown; or
@@ -187,28 +228,59 @@ var errNotBound = errors.New("not bound as a transmitter")
 // m is not changed. A Source with TON and NPI 0 gets those of the
 // configuration, and with RequestReceipts a RegisteredDelivery of 0 becomes 1.
 func (e *ESME) Submit(ctx context.Context, m *Message) (messageID string, err error) {
-	s := e.transmitter()
-	if s == nil {
-		return "", fmt.Errorf("%w: %w", ErrNotSent, errNotBound)
-	}
 	out := *m
-	if out.Source.TON == 0 && out.Source.NPI == 0 {
-		out.Source.TON, out.Source.NPI = e.cfg.SourceTON, e.cfg.SourceNPI
-	}
+	e.from(&out.Source)
 	if e.cfg.RequestReceipts && out.RegisteredDelivery == 0 {
 		out.RegisteredDelivery = 1
 	}
-	return s.submit(ctx, &out)
+	answer, err := e.request(ctx, PDU{Command: SubmitSM, Body: &out})
+	if b, ok := answer.Body.(*MessageResp); ok {
+		messageID = b.MessageID
+	}
+	return messageID, err
 }
 
-// transmitter is a session that may submit, or nil.
-func (e *ESME) transmitter() *session {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, l := range e.legs {
-		if l.session != nil && l.role != BindReceiver {
-			return l.session
-		}
+// from gives a source address the TON and NPI of the configuration.
+func (e *ESME) from(a *Address) {
+	if a.TON == 0 && a.NPI == 0 {
+		a.TON, a.NPI = e.cfg.SourceTON, e.cfg.SourceNPI
 	}
-	return nil
+}
+
+// request sends a request on one of the sessions that may submit, and counts how
+// it went.
+func (e *ESME) request(ctx context.Context, p PDU) (PDU, error) {
+	answer, err := e.exchange(ctx, p)
+	c := &e.count
+	switch se := (*StatusError)(nil); {
+	case err == nil:
+		c.accepted.Add(1)
+	case errors.As(err, &se) && se.slowDown():
+		c.throttled.Add(1)
+		e.pace.throttled()
+	case se != nil:
+		c.rejected.Add(1)
+	case errors.Is(err, ErrOutcomeUnknown):
+		c.unanswered.Add(1)
+	default:
+		c.notSent.Add(1)
+		return answer, err
+	}
+	c.submitted.Add(1)
+	return answer, err
+}
+
+func (e *ESME) exchange(ctx context.Context, p PDU) (PDU, error) {
+	if !e.CanSubmit() {
+		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, e.windows.reason())
+	}
+	if err := e.pace.wait(ctx); err != nil {
+		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	s, err := e.windows.take(ctx)
+	if err != nil {
+		return PDU{}, err
+	}
+	defer e.windows.give(s)
+	return s.exchange(ctx, p)
 }

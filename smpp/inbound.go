@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Handler is the application behind a bind.
@@ -29,43 +30,52 @@ type Delivery struct {
 	Message *Message
 	Bind    *ESME
 
-	ack   func(Status)
-	acked atomic.Bool
+	session  *session
+	sequence uint32
+	due      time.Duration // since session.started
+	acked    atomic.Bool
 }
 
-// NewDelivery makes a Delivery whose answer goes to ack, at most once.
-func NewDelivery(bind *ESME, c CommandID, m *Message, ack func(Status)) *Delivery {
-	return &Delivery{Command: c, Message: m, Bind: bind, ack: ack}
-}
+// Deadline is when the session answers in the application's place, with the
+// status that the setting overload names: from then on the SMSC sends the
+// message again, and Ack does nothing.
+func (d *Delivery) Deadline() time.Time { return d.session.started.Add(d.due) }
 
 // Ack answers the message: StatusOK when it is safely stored, StatusTempAppErr
 // to have it sent again, StatusPermAppErr to have it given up. Only the first
 // call counts. It may come from any goroutine at any time; when the connection
 // has ended meanwhile it does nothing, and the SMSC sends the message again.
-func (d *Delivery) Ack(s Status) {
-	if !d.acked.Swap(true) {
-		d.ack(s)
+func (d *Delivery) Ack(status Status) {
+	if d.answerOnce(status) {
+		d.session.esme.count.answered(status)
 	}
+}
+
+// answerOnce says whether this was the first answer.
+func (d *Delivery) answerOnce(status Status) bool {
+	if d.acked.Swap(true) {
+		return false
+	}
+	d.session.acknowledge(d.Command, d.sequence, status)
+	return true
 }
 
 // Wipe zeroes the payload, which may hold a PIN. It is the only copy on the
 // heap: the frame it came in is zeroed already.
 func (d *Delivery) Wipe() { clear(d.Message.Payload) }
 
-// arrival is a PDU on its way from a session to the application: a delivery or
-// an alert.
-type arrival struct {
-	session  *session
-	delivery *Delivery
+// arrivals are on their way from a session to the application: messages of a
+// worker's sources, or an alert.
+type arrivals struct {
+	messages []*Delivery
 	alert    *AlertNotification
 }
 
 const (
 	// maxWorkers bounds how many messages of one bind are handled at a time.
 	maxWorkers = 32
-	// maxPerWorker bounds what waits for one worker, so that a large
-	// InboundQueue does not cost its length once a worker.
-	maxPerWorker = 4096
+	// maxPerWorker bounds the batches that wait for one worker.
+	maxPerWorker = 1024
 )
 
 // inbound hands arrivals to the application with a small pool of workers.
@@ -75,15 +85,18 @@ type inbound struct {
 	handler Handler
 	log     *slog.Logger
 	seed    maphash.Seed
-	shards  []chan arrival
+	size    int64
+	waiting atomic.Int64 // messages that no worker has begun
+	shards  []chan arrivals
 	workers sync.WaitGroup
 }
 
+// newInbound makes the queue of a bind, of size messages.
 func newInbound(bind string, size int, h Handler, log *slog.Logger) *inbound {
-	in := &inbound{bind: bind, handler: h, log: log, seed: maphash.MakeSeed()}
-	in.shards = make([]chan arrival, min(maxWorkers, size))
+	in := &inbound{bind: bind, handler: h, log: log, seed: maphash.MakeSeed(), size: int64(size)}
+	in.shards = make([]chan arrivals, min(maxWorkers, size))
 	for i := range in.shards {
-		in.shards[i] = make(chan arrival, min(maxPerWorker, size))
+		in.shards[i] = make(chan arrivals, min(maxPerWorker, size))
 	}
 	return in
 }
@@ -93,7 +106,13 @@ func (in *inbound) start(ctx context.Context) {
 	for _, shard := range in.shards {
 		in.workers.Go(func() {
 			for a := range shard {
-				in.handle(ctx, a)
+				if a.alert != nil {
+					in.handleAlert(ctx, a.alert)
+				}
+				for _, d := range a.messages {
+					in.waiting.Add(-1)
+					in.handle(ctx, d)
+				}
 			}
 		})
 	}
@@ -108,8 +127,47 @@ func (in *inbound) stop() {
 	in.workers.Wait()
 }
 
-// offer takes an arrival without waiting; false means that the queue is full.
-func (in *inbound) offer(source string, a arrival) bool {
+// room is how many messages more may wait. The sessions of a bind can each see
+// the same room, so that it may be exceeded by their number of batches.
+func (in *inbound) room() int { return int(max(0, in.size-in.waiting.Load())) }
+
+// hand passes messages on to their workers. What finds a worker's queue full is
+// refused.
+func (in *inbound) hand(ds []*Delivery) {
+	in.waiting.Add(int64(len(ds)))
+	if len(ds) == 1 {
+		in.pass(in.shard(ds[0].Message.Source.Addr), ds)
+		return
+	}
+	var byShard [maxWorkers][]*Delivery
+	for _, d := range ds {
+		i := in.shard(d.Message.Source.Addr)
+		byShard[i] = append(byShard[i], d)
+	}
+	for i, ds := range byShard {
+		if len(ds) > 0 {
+			in.pass(uint64(i), ds)
+		}
+	}
+}
+
+func (in *inbound) pass(shard uint64, ds []*Delivery) {
+	select {
+	case in.shards[shard] <- arrivals{messages: ds}:
+		return
+	default:
+	}
+	in.waiting.Add(-int64(len(ds)))
+	for _, d := range ds {
+		d.Message.wipe()
+		if d.answerOnce(d.session.cfg.overload()) {
+			d.session.esme.count.overloaded.Add(1)
+		}
+	}
+}
+
+// offer takes an alert without waiting; false means that the queue is full.
+func (in *inbound) offer(source string, a arrivals) bool {
 	select {
 	case in.shards[in.shard(source)] <- a:
 		return true
@@ -123,26 +181,32 @@ func (in *inbound) shard(source string) uint64 {
 	return maphash.String(in.seed, source) % uint64(len(in.shards))
 }
 
-func (in *inbound) handle(ctx context.Context, a arrival) {
-	defer func() {
-		if v := recover(); v != nil {
-			// The value may quote the message: its type has to do.
-			in.log.Error("the application panicked on a message", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			if a.delivery != nil {
-				a.delivery.Wipe()
-				a.delivery.Ack(StatusTempAppErr)
-			}
-		}
-	}()
-	if a.alert != nil {
-		in.handler.Alert(ctx, in.bind, a.alert)
-		return
-	}
-	if a.session.hasEnded() {
+func (in *inbound) handleAlert(ctx context.Context, a *AlertNotification) {
+	defer in.contain(nil)
+	in.handler.Alert(ctx, in.bind, a)
+}
+
+func (in *inbound) handle(ctx context.Context, d *Delivery) {
+	if d.acked.Load() || d.session.hasEnded() {
 		// It can no longer be acknowledged, so it will come again: better
 		// handled once then than twice.
-		a.delivery.Wipe()
+		d.Wipe()
 		return
 	}
-	in.handler.Deliver(ctx, a.delivery)
+	defer in.contain(d)
+	in.handler.Deliver(ctx, d)
+}
+
+// contain keeps a panic of the application to its message.
+func (in *inbound) contain(d *Delivery) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	// The value may quote the message: its type has to do.
+	in.log.Error("the application panicked on a message", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	if d != nil {
+		d.Wipe()
+		d.Ack(StatusTempAppErr)
+	}
 }

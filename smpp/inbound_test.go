@@ -22,7 +22,7 @@ func collect() (chan *Delivery, handlerFuncs) {
 func TestAckComesLaterInAnyOrderWithAnyStatusAndOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		taken, h := collect()
-		r := newRig(t, h, nil)
+		r := newRig(t, h, func(c *BindConfig) { c.AnswerWithin = time.Minute })
 		p := r.bound()
 		defer p.close()
 		ds := make(map[string]*Delivery)
@@ -232,7 +232,7 @@ func TestPayloadLiesInOnePlace(t *testing.T) {
 		p.deliver(1, "1", "SEND 5 0772 4711")
 		d := <-taken
 		synctest.Wait()
-		s := r.esme.transmitter()
+		s := r.session()
 		if len(bytes.Trim(s.r.buf, "\x00")) > 0 {
 			t.Error("octets left in the read buffer")
 		}
@@ -313,7 +313,7 @@ func TestStopIsBounded(t *testing.T) {
 		r := newRig(t, handlerFuncs{deliver: func(ctx context.Context, d *Delivery) {
 			<-ctx.Done() // an application that hangs as long as it may
 			close(handlerEnded)
-		}}, nil)
+		}}, func(c *BindConfig) { c.AnswerWithin = time.Minute })
 		p := r.bound()
 		p.deliver(1, "1", "a")
 		synctest.Wait()

@@ -114,6 +114,13 @@ func newRig(t *testing.T, h handlerFuncs, change func(*BindConfig)) *rig {
 	return r
 }
 
+// session is the one session of the bind.
+func (r *rig) session() *session {
+	r.esme.mu.Lock()
+	defer r.esme.mu.Unlock()
+	return r.esme.legs[0].session
+}
+
 // peer is the SMSC's end of one connection.
 type peer struct {
 	t    *testing.T

@@ -2,12 +2,12 @@ package smpp
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +15,6 @@ import (
 
 const (
 	maxSequence = 0x7FFFFFFF // §3.2
-	// writeBatch is about how many octets go out in one write.
-	writeBatch = 64 << 10
 	// answersQueued is how many PDUs may wait to be written, beyond the window
 	// and the acknowledgements owed, before we stop reading: a peer that asks
 	// without taking answers finds its own connection full.
@@ -30,10 +28,11 @@ var (
 	errPeerUnbound = errors.New("unbound by the SMSC")
 )
 
-// session is one connection to an SMSC, from its bind to its end. Three
+// session is one connection to an SMSC, from its bind to its end. Four
 // goroutines belong to it, all waited for by serve: the reader, which runs no
 // business code, the writer, which puts what has queued up meanwhile into one
-// write, and the keeper of the link.
+// write, the keeper of the link, and the one that answers messages which the
+// application is late with.
 type session struct {
 	cfg     *BindConfig
 	role    CommandID // BindTransceiver, BindTransmitter or BindReceiver
@@ -42,44 +41,38 @@ type session struct {
 	r       *Reader
 	inbound *inbound
 	esme    *ESME
+	taken   []*Delivery // by the reader, in this batch
 
-	window       chan struct{} // a slot for every submit_sm under way
-	intakeClosed chan struct{} // closed when draining begins
-	drained      chan struct{} // closed when draining and nothing is owed either way
-	done         chan struct{} // closed when ended
-	lastRead     atomic.Int64  // when the last whole PDU came, in ns since started
-	started      time.Time
+	drained  chan struct{} // closed when draining and nothing is owed either way
+	done     chan struct{} // closed when ended
+	lastRead atomic.Int64  // when the last whole PDU came, in ns since started
+	started  time.Time
 
-	mu       sync.Mutex
-	toWrite  sync.Cond // the queue is not empty, or ended
-	room     sync.Cond // the queue has become shorter, or ended
-	queue    []outgoing
-	waiting  map[uint32]*request // by sequence number
-	sequence uint32              // the last one given out
-	owed     int                 // deliveries not acknowledged yet
-	draining bool
-	isIdle   bool // drained is closed
-	ended    bool
-	flush    bool  // the writer empties the queue before the connection closes
-	cause    error // why ended
+	free int // places in the window; belongs to ESME.windows
+
+	mu         sync.Mutex
+	toWrite    sync.Cond // out is not empty, or ended
+	room       sync.Cond // out has become shorter, or ended
+	out        output
+	waiting    map[uint32]*request // by sequence number
+	sequence   uint32              // the last one given out
+	owed       int                 // deliveries not acknowledged yet
+	unanswered []*Delivery         // in the order in which they came; answered ones are left out now and then
+	draining   bool
+	isIdle     bool // drained is closed
+	ended      bool
+	flush      bool  // the writer empties the queue before the connection closes
+	cause      error // why ended
 }
 
-// outgoing is a PDU that waits to be written.
-type outgoing struct {
-	frame   []byte
-	request *request // nil for answers
-}
-
-func newSession(conn net.Conn, role CommandID, e *ESME, log *slog.Logger) *session {
+func newSession(conn net.Conn, r *Reader, role CommandID, e *ESME, log *slog.Logger) *session {
 	s := &session{
-		cfg: &e.cfg, role: role, log: log, conn: conn, inbound: e.inbound, esme: e,
-		r:            NewReader(conn, e.cfg.MaxPDU),
-		window:       make(chan struct{}, e.cfg.Window),
-		intakeClosed: make(chan struct{}),
-		drained:      make(chan struct{}),
-		done:         make(chan struct{}),
-		started:      time.Now(),
-		waiting:      make(map[uint32]*request),
+		cfg: &e.cfg, role: role, log: log, conn: conn, inbound: e.inbound, esme: e, r: r,
+		free:    e.cfg.Window,
+		drained: make(chan struct{}),
+		done:    make(chan struct{}),
+		started: time.Now(),
+		waiting: make(map[uint32]*request),
 	}
 	s.toWrite.L, s.room.L = &s.mu, &s.mu
 	return s
@@ -97,7 +90,7 @@ func (s *session) bind(ctx context.Context) error {
 		Password:         s.cfg.Password,
 		SystemType:       s.cfg.SystemType,
 		InterfaceVersion: InterfaceVersion34,
-		Address:          Address{Addr: s.cfg.AddressRange},
+		Address:          Address{TON: s.cfg.AddressTON, NPI: s.cfg.AddressNPI, Addr: s.cfg.AddressRange},
 	}})
 	if err != nil {
 		return err
@@ -181,6 +174,7 @@ func (s *session) serve(ctx context.Context) error {
 	writer.Go(s.write)
 	all.Go(s.read)
 	all.Go(s.keepLink)
+	all.Go(s.answerLate)
 	select {
 	case <-s.done:
 	case <-ctx.Done():
@@ -199,9 +193,9 @@ func (s *session) serve(ctx context.Context) error {
 // shutdown drains and unbinds. It waits at most ResponseTimeout for what is
 // owed either way, and as long again for the unbind_resp.
 func (s *session) shutdown() {
+	s.esme.windows.remove(s, errDraining)
 	s.mu.Lock()
 	s.draining = true
-	close(s.intakeClosed)
 	s.checkDrained()
 	s.mu.Unlock()
 
@@ -234,7 +228,7 @@ func (s *session) checkDrained() {
 		return
 	}
 	for _, r := range s.waiting {
-		if r.command == SubmitSM {
+		if r.command != EnquireLink && r.command != Unbind {
 			return
 		}
 	}
@@ -268,82 +262,16 @@ func (s *session) hasEnded() bool {
 	}
 }
 
-// enqueue hands a PDU to the writer. s.mu is held.
-func (s *session) enqueue(o outgoing) {
-	s.queue = append(s.queue, o)
-	s.toWrite.Signal()
-}
+// maxBatch is how many messages the reader takes before it hands them on, also
+// when more are there.
+const maxBatch = 256
 
-// respond queues an answer; after the end it does nothing.
-func (s *session) respond(p PDU) {
-	frame, err := Append(nil, p)
-	if err != nil { // answers are made here, of parts that always encode
-		s.log.Error("answer does not encode", "err", err)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.enqueue(outgoing{frame: frame})
-	}
-}
-
-// write is the writer: it takes all that is queued, up to a batch, and writes
-// it at once. A request is handed from the moment its octets go to the
-// connection: from there on nobody can say that it was not sent.
-func (s *session) write() {
-	buf := make([]byte, 0, writeBatch)
-	for {
-		buf = buf[:0]
-		s.mu.Lock()
-		for len(s.queue) == 0 && !s.ended {
-			s.toWrite.Wait()
-		}
-		if s.ended && (len(s.queue) == 0 || !s.flush) {
-			s.mu.Unlock()
-			return
-		}
-		n := 0
-		for ; n < len(s.queue) && len(buf) < writeBatch; n++ {
-			o := s.queue[n]
-			if o.request != nil {
-				if o.request.state != queued {
-					continue
-				}
-				o.request.state = handed
-			}
-			buf = append(buf, o.frame...)
-		}
-		clear(s.queue[:n])
-		if s.queue = s.queue[n:]; len(s.queue) == 0 {
-			s.queue = s.queue[:0:0]
-		}
-		s.room.Broadcast()
-		s.mu.Unlock()
-		if len(buf) == 0 {
-			continue
-		}
-		s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
-		if _, err := s.conn.Write(buf); err != nil {
-			s.end(fmt.Errorf("write: %w", err), false)
-			return
-		}
-	}
-}
-
-// awaitRoom holds the reader back while too much waits to be written.
-func (s *session) awaitRoom() {
-	limit := answersQueued + s.cfg.Window + s.cfg.InboundQueue
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.queue) > limit && !s.ended {
-		s.room.Wait()
-	}
-}
-
-// read is the reader. What does not decode is answered, and the session goes
-// on; where the stream itself cannot be followed the session ends.
+// read is the reader. It takes all that the last read of the connection has
+// brought, and hands the messages among it on together. What does not decode is
+// answered, and the session goes on; where the stream itself cannot be followed
+// the session ends.
 func (s *session) read() {
+	defer s.dropTaken()
 	for !s.hasEnded() {
 		p, err := s.r.Next()
 		var (
@@ -352,10 +280,8 @@ func (s *session) read() {
 		)
 		switch {
 		case err == nil:
-			s.touch()
 			s.handle(p)
 		case errors.As(err, &de):
-			s.touch()
 			s.handleMalformed(de)
 		case errors.As(err, &fe):
 			s.respond(PDU{Command: GenericNack, Status: StatusInvCmdLen, Sequence: fe.Sequence})
@@ -366,7 +292,11 @@ func (s *session) read() {
 			}
 			s.end(err, false)
 		}
-		s.awaitRoom()
+		if len(s.taken) == maxBatch || !s.r.Ready() {
+			s.touch()
+			s.handOn()
+			s.awaitRoom()
+		}
 	}
 }
 
@@ -377,17 +307,18 @@ func (s *session) handle(p PDU) {
 	case p.Command == EnquireLink:
 		s.respond(PDU{Command: EnquireLinkResp, Sequence: p.Sequence})
 	case p.Command == Unbind:
+		s.handOn()
 		s.respond(PDU{Command: UnbindResp, Sequence: p.Sequence})
 		s.end(errPeerUnbound, true)
 	case p.Command == DeliverSM, p.Command == DataSM:
-		s.handleMessage(p)
+		s.take(p)
 	case p.Command == CommandAlert:
 		a := p.Body.(*AlertNotification)
-		if s.role == BindTransmitter || !s.inbound.offer(a.Source.Addr, arrival{session: s, alert: a}) {
-			s.log.Warn("alert_notification dropped: queue full or no receiver")
+		if s.role == BindTransmitter || !s.inbound.offer(a.Source.Addr, arrivals{alert: a}) {
+			s.warn("alert_notification dropped: queue full or no receiver")
 		}
 	case p.Command == CommandOutbind:
-		s.log.Warn("outbind on a bound session: ignored")
+		s.warn("outbind on a bound session: ignored")
 	case p.Command.IsResponse():
 		switch {
 		case !s.resolve(p):
@@ -399,48 +330,117 @@ func (s *session) handle(p PDU) {
 		if m, ok := p.Body.(*Message); ok {
 			m.wipe()
 		}
-		s.log.Warn("request that an ESME does not take", "command", p.Command.String())
+		s.warn("request that an ESME does not take", "command", p.Command.String())
 		s.respond(refusal(p, StatusInvBndSts))
 	}
 }
 
-// handleMessage passes a message on to the application, or refuses it at once:
-// with a temporary status where another attempt can succeed.
-func (s *session) handleMessage(p PDU) {
-	m := p.Body.(*Message)
-	refuse := func(status Status) {
-		m.wipe()
-		s.respond(refusal(p, status))
-	}
-	if s.role == BindTransmitter {
-		refuse(StatusInvBndSts)
-		return
-	}
-	s.mu.Lock()
-	full, draining := s.owed >= s.cfg.InboundQueue, s.draining
-	if !full && !draining {
-		s.owed++
-	}
-	s.mu.Unlock()
-	switch {
-	case draining:
-		refuse(StatusTempAppErr)
-		return
-	case full:
-		refuse(StatusThrottled)
-		return
-	}
-	d := NewDelivery(s.esme, p.Command, m, func(status Status) { s.acknowledge(p.Command, p.Sequence, status) })
-	if !s.inbound.offer(m.Source.Addr, arrival{session: s, delivery: d}) {
-		m.wipe()
-		d.Ack(StatusThrottled)
+// warn logs what the peer causes, and can cause as often as it likes.
+func (s *session) warn(msg string, args ...any) {
+	if n, ok := s.esme.quiet.allow(); ok {
+		if n > 0 {
+			args = append(args, "not_logged_before", n)
+		}
+		s.log.Warn(msg, args...)
 	}
 }
 
+// take puts a message into the reader's batch.
+func (s *session) take(p PDU) {
+	m := p.Body.(*Message)
+	s.esme.count.received.Add(1)
+	if s.role == BindTransmitter {
+		m.wipe()
+		s.respond(refusal(p, StatusInvBndSts))
+		return
+	}
+	s.taken = append(s.taken, &Delivery{Command: p.Command, Message: m, Bind: s.esme, session: s, sequence: p.Sequence})
+}
+
+// dropTaken leaves a batch to the SMSC: it was never answered.
+func (s *session) dropTaken() {
+	for _, d := range s.taken {
+		d.Message.wipe()
+	}
+	s.taken = nil
+}
+
+// handOn passes the reader's batch on to the application, or refuses what is
+// too much of it at once: with a temporary status, since another attempt can
+// succeed.
+func (s *session) handOn() {
+	if len(s.taken) == 0 {
+		return
+	}
+	batch, due := s.taken, time.Since(s.started)+s.cfg.AnswerWithin
+	s.taken = make([]*Delivery, 0, min(maxBatch, 2*len(batch)))
+	refusal := s.cfg.overload()
+	s.mu.Lock()
+	room := max(0, s.cfg.InboundQueue-s.owed)
+	if s.draining {
+		room, refusal = 0, StatusTempAppErr
+	}
+	room = min(room, len(batch), s.inbound.room())
+	for _, d := range batch[:room] {
+		d.due = due
+	}
+	s.owed += room
+	if len(s.unanswered) >= 1024+2*s.owed {
+		s.forgetAnswered()
+	}
+	s.unanswered = append(s.unanswered, batch[:room]...)
+	s.mu.Unlock()
+	for _, d := range batch[room:] {
+		d.Message.wipe()
+		s.answer(d.Command, d.sequence, refusal)
+		s.esme.count.overloaded.Add(1)
+	}
+	s.inbound.hand(batch[:room])
+}
+
+// forgetAnswered shortens unanswered. s.mu is held.
+func (s *session) forgetAnswered() {
+	s.unanswered = slices.DeleteFunc(s.unanswered, func(d *Delivery) bool { return d.acked.Load() })
+}
+
+// answerLate answers in the application's place what it has not answered within
+// AnswerWithin, so that the SMSC never waits in vain.
+func (s *session) answerLate() {
+	t := time.NewTimer(s.cfg.AnswerWithin)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-t.C:
+		}
+		now, pause := time.Since(s.started), s.cfg.AnswerWithin
+		s.mu.Lock()
+		s.forgetAnswered()
+		n := 0
+		for n < len(s.unanswered) && s.unanswered[n].due <= now {
+			n++
+		}
+		late := slices.Clone(s.unanswered[:n])
+		if n < len(s.unanswered) {
+			pause = s.unanswered[n].due - now
+		}
+		s.mu.Unlock()
+		for _, d := range late {
+			if d.answerOnce(s.cfg.overload()) {
+				s.esme.count.overloaded.Add(1)
+				s.warn("the application is late: the SMSC was told to send the message again", "answer_within", s.cfg.AnswerWithin.String())
+			}
+		}
+		t.Reset(pause)
+	}
+}
+
+// acknowledge answers a delivery that was admitted.
 func (s *session) acknowledge(c CommandID, sequence uint32, status Status) {
-	s.respond(PDU{Command: c.Response(), Status: status, Sequence: sequence, Body: new(MessageResp)})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.answerLocked(c, sequence, status)
 	s.owed--
 	s.checkDrained()
 }
@@ -448,7 +448,8 @@ func (s *session) acknowledge(c CommandID, sequence uint32, status Status) {
 // handleMalformed answers what did not decode. A response of ours that did not
 // still counts: its header names the request and says how it went.
 func (s *session) handleMalformed(de *DecodeError) {
-	s.log.Warn("malformed PDU", "err", de)
+	s.esme.count.malformed.Add(1)
+	s.warn("malformed PDU", "err", de)
 	if answer, ok := de.Answer(); ok {
 		s.respond(answer)
 		return
@@ -463,7 +464,8 @@ func (s *session) logUnmatched(p PDU) {
 	if b, ok := p.Body.(*MessageResp); ok {
 		id = b.MessageID
 	}
-	s.log.Warn("response that nobody waits for", "command", p.Command.String(), "sequence", p.Sequence,
+	s.esme.count.unmatched.Add(1)
+	s.warn("response that nobody waits for", "command", p.Command.String(), "sequence", p.Sequence,
 		"status", p.Status.String(), "message_id", id)
 }
 
@@ -494,5 +496,3 @@ func (s *session) keepLink() {
 		t.Reset(s.cfg.EnquireLink)
 	}
 }
-
-func putSequence(frame []byte, n uint32) { binary.BigEndian.PutUint32(frame[12:], n) }

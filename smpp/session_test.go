@@ -269,7 +269,7 @@ func TestPeerThatAsksAndNeverReadsIsHeldBack(t *testing.T) {
 			}
 			n++
 		}
-		limit := answersQueued + r.esme.cfg.Window + r.esme.cfg.InboundQueue + writeBatch/HeaderLen + readBuffer/HeaderLen
+		limit := answersQueued + r.esme.cfg.Window + r.esme.cfg.InboundQueue + writeChunk/HeaderLen + readBuffer/HeaderLen
 		if n > limit {
 			t.Errorf("%d requests taken while no answer could be written, want at most %d", n, limit)
 		}

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
@@ -131,7 +132,7 @@ func TestRefusals(t *testing.T) {
 				q := p.wantCommand(SubmitSM)
 				if tc.raw != nil {
 					tc.raw[3] = byte(len(tc.raw))
-					putSequence(tc.raw, q.Sequence)
+					binary.BigEndian.PutUint32(tc.raw[12:], q.Sequence)
 					p.writeRaw(tc.raw)
 				} else {
 					tc.answer.Sequence = q.Sequence
@@ -249,7 +250,7 @@ func TestAResponseToWhatIsNotWrittenYetIsNobodys(t *testing.T) {
 		synctest.Wait() // the writer is in its write
 		second := r.submit(mt("1", "two"))
 		synctest.Wait()
-		s := r.esme.transmitter()
+		s := r.session()
 		s.mu.Lock()
 		guess := s.sequence
 		s.mu.Unlock()
@@ -281,7 +282,7 @@ func TestSequenceNumbersWrapAndAvoidTheWaiting(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, nil)
 		p := r.bound()
 		defer p.close()
-		s := r.esme.transmitter()
+		s := r.session()
 		s.mu.Lock()
 		s.sequence = maxSequence - 1
 		s.mu.Unlock()

@@ -4,168 +4,161 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"sync"
 )
 
-// How a submission can fail. Exactly one of ErrNotSent, ErrOutcomeUnknown and
-// *StatusError is found in every error of Submit.
-var (
-	// ErrNotSent: no octet of the message has left; it is safe to send it again.
-	ErrNotSent = errors.New("not sent")
-	// ErrOutcomeUnknown: the message has left, at least in part, and was not
-	// answered. The SMSC may or may not have it.
-	ErrOutcomeUnknown = errors.New("sent, outcome unknown")
-	// ErrUnencodable comes with ErrNotSent: the message breaks a limit of the
-	// protocol and can never be sent as it is.
-	ErrUnencodable = errors.New("message cannot be encoded")
-)
+// errNotBound: there is no session to submit on.
+var errNotBound = errors.New("not bound as a transmitter")
 
-// StatusError is a refusal by the SMSC.
-type StatusError struct {
-	Command CommandID // what answered: the operation's response or generic_nack
-	Status  Status
+// windows are the windows of a bind's sessions that may submit. A request takes
+// a place in the one with most room; when all are full, whoever has waited
+// longest gets the next place that is given back.
+type windows struct {
+	mu       sync.Mutex
+	sessions []*session
+	waiting  []*waiter
+	closing  bool // the last session went because the bind is being closed
 }
 
-func (e *StatusError) Error() string { return e.Command.String() + " " + e.Status.String() }
-
-// requestState is how far a request of ours has come:
-//
-//	queued ──> handed ──> answered
-//	   └──────────┴─────> abandoned (nobody waits any more, or the session ended)
-type requestState byte
-
-const (
-	queued    requestState = iota
-	handed                 // to the connection, whole or in part
-	answered               // in answer
-	abandoned              // the writer skips it
-)
-
-// request waits for one response. Its fields belong to session.mu until done
-// is closed.
-type request struct {
-	command  CommandID
-	sequence uint32
-	state    requestState
-	done     chan struct{}
-	answer   PDU
-	err      error // of a session that ended first
+// waiter waits for a place. It gets a session, or nil and the reason why there
+// is none any more.
+type waiter struct {
+	got   chan struct{}
+	on    *session
+	cause error
 }
 
-// errTimeout says that ResponseTimeout has passed.
-var errTimeout = errors.New("no response in time")
-
-// errDraining refuses new requests of a session that is about to unbind.
-var errDraining = errors.New("the bind is being closed")
-
-// send queues a request and enters it into the table of those that wait.
-// p.Sequence is chosen here: unique among the waiting ones, 1 to 0x7FFFFFFF
-// (§3.2), counted per connection.
-func (s *session) send(p PDU) (*request, error) {
-	frame, err := Append(nil, p)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w: %w", ErrNotSent, ErrUnencodable, err)
+// take gives a place in a window, or ErrNotSent.
+func (w *windows) take(ctx context.Context) (*session, error) {
+	w.mu.Lock()
+	if len(w.sessions) == 0 {
+		w.mu.Unlock()
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, w.reason())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, s.cause)
-	}
-	if s.draining && p.Command == SubmitSM {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, errDraining)
-	}
-	for {
-		s.sequence = s.sequence%maxSequence + 1
-		if s.waiting[s.sequence] == nil {
-			break
+	best := w.sessions[0]
+	for _, s := range w.sessions[1:] {
+		if s.free > best.free {
+			best = s
 		}
 	}
-	r := &request{command: p.Command, sequence: s.sequence, done: make(chan struct{})}
-	putSequence(frame, r.sequence)
-	s.waiting[r.sequence] = r
-	s.enqueue(outgoing{frame: frame, request: r})
-	return r, nil
-}
-
-// await waits for the response to r; a refusal is a response too.
-func (s *session) await(ctx context.Context, r *request, timeout time.Duration) (PDU, error) {
-	t := time.NewTimer(timeout)
-	defer t.Stop()
-	cause := errTimeout
+	if best.free > 0 {
+		best.free--
+		w.mu.Unlock()
+		return best, nil
+	}
+	me := &waiter{got: make(chan struct{})}
+	w.waiting = append(w.waiting, me)
+	w.mu.Unlock()
 	select {
-	case <-r.done:
-		return r.answer, r.err
+	case <-me.got:
 	case <-ctx.Done():
-		cause = context.Cause(ctx)
-	case <-t.C:
+		if w.leave(me) {
+			return nil, fmt.Errorf("%w: %w", ErrNotSent, context.Cause(ctx))
+		}
+		// The place came at the same moment: it goes to the next one.
+		<-me.got
+		if me.on != nil {
+			w.give(me.on)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, context.Cause(ctx))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.state == answered || r.err != nil {
-		return r.answer, r.err
+	if me.on == nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, me.cause)
 	}
-	s.abandon(r, cause)
-	return PDU{}, r.err
+	return me.on, nil
 }
 
-// abandon ends the wait for r. s.mu is held.
-func (s *session) abandon(r *request, cause error) {
-	outcome := ErrOutcomeUnknown
-	if r.state == queued {
-		outcome = ErrNotSent
+// leave takes a waiter out of the queue; false when it has been served.
+func (w *windows) leave(me *waiter) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.waiting, me)
+	if i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
 	}
-	r.state, r.err = abandoned, fmt.Errorf("%w: %w", outcome, cause)
-	delete(s.waiting, r.sequence)
-	close(r.done)
-	s.checkDrained()
+	return i >= 0
 }
 
-// resolve gives a response to the request that waits for it: the one of the
-// same sequence number whose operation it answers. Sequence numbers of the two
-// directions are independent, so that one alone says nothing. It returns false
-// when nobody waits.
-func (s *session) resolve(p PDU) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.waiting[p.Sequence]
-	if r == nil || r.state != handed || p.Command != r.command.Response() && p.Command != GenericNack {
-		return false
-	}
-	if p.Command == GenericNack && p.Status == StatusOK {
-		p.Status = StatusUnknownErr // a nack refuses, whatever it says
-	}
-	r.state, r.answer = answered, p
-	delete(s.waiting, p.Sequence)
-	close(r.done)
-	s.checkDrained()
-	return true
+// give gives a place back.
+func (w *windows) give(s *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.free++
+	w.serve()
 }
 
-// submit sends m once there is room in the window, and waits for the answer.
-func (s *session) submit(ctx context.Context, m *Message) (messageID string, err error) {
-	select {
-	case s.window <- struct{}{}:
-		defer func() { <-s.window }()
-	case <-ctx.Done():
-		return "", fmt.Errorf("%w: %w", ErrNotSent, context.Cause(ctx))
-	case <-s.intakeClosed:
-		return "", fmt.Errorf("%w: %w", ErrNotSent, errDraining)
-	case <-s.done:
-		return "", fmt.Errorf("%w: %w", ErrNotSent, s.cause)
+// serve hands free places to those who wait. w.mu is held.
+func (w *windows) serve() {
+	for len(w.waiting) > 0 {
+		i := slices.IndexFunc(w.sessions, func(s *session) bool { return s.free > 0 })
+		if i < 0 {
+			return
+		}
+		w.sessions[i].free--
+		w.next(w.sessions[i], nil)
 	}
-	r, err := s.send(PDU{Command: SubmitSM, Body: m})
-	if err != nil {
-		return "", err
+}
+
+// next ends the longest wait. w.mu is held.
+func (w *windows) next(on *session, cause error) {
+	me := w.waiting[0]
+	w.waiting = slices.Delete(w.waiting, 0, 1)
+	me.on, me.cause = on, cause
+	close(me.got)
+}
+
+// add opens the window of a session that was bound.
+func (w *windows) add(s *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, s)
+	w.serve()
+}
+
+// remove closes the window of a session, once or more often. Whoever waits goes
+// on waiting for another session's, where there is one.
+func (w *windows) remove(s *session, cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.sessions, s)
+	if i < 0 {
+		return
 	}
-	p, err := s.await(ctx, r, s.cfg.ResponseTimeout)
-	if err != nil {
-		return "", err
+	w.sessions = slices.Delete(w.sessions, i, i+1)
+	if len(w.sessions) > 0 {
+		return
 	}
-	if p.Status != StatusOK {
-		return "", &StatusError{Command: p.Command, Status: p.Status}
+	w.closing = cause == errDraining
+	for len(w.waiting) > 0 {
+		w.next(nil, cause)
 	}
-	if b, ok := p.Body.(*MessageResp); ok {
-		messageID = b.MessageID
+}
+
+// reason says why there is no session.
+func (w *windows) reason() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return errDraining
 	}
-	return messageID, nil
+	return errNotBound
+}
+
+// open says whether there is a session to submit on.
+func (w *windows) open() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.sessions) > 0
+}
+
+// underWay counts the requests that have a place.
+func (w *windows) underWay() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, s := range w.sessions {
+		n += s.cfg.Window - s.free
+	}
+	return n
 }

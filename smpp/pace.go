@@ -1,0 +1,117 @@
+package smpp
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// How the pace follows an SMSC that says ESME_RTHROTTLED or ESME_RMSGQFUL:
+// halved, at most once in paceHold, and then a paceStep of the rate at which it
+// happened more every paceTick, until that rate is reached again.
+const (
+	paceHold = 500 * time.Millisecond
+	paceTick = 100 * time.Millisecond
+	paceStep = 0.01 // so that a halved rate is back after five seconds
+	// paceBurst is how far behind its rate a submission may be and still leave
+	// at once.
+	paceBurst = 50 * time.Millisecond
+	minRate   = 1.0 // submissions a second
+)
+
+// pace spaces the submissions of a bind out to at most so many a second.
+type pace struct {
+	limit float64 // configured; 0: none
+
+	mu     sync.Mutex
+	rate   float64 // of now; 0: none
+	target float64 // to come back to
+	next   time.Time
+	cut    time.Time // when the rate was halved last
+	raised time.Time // when it was raised last
+
+	second time.Time // of the count, which says how fast we are without a limit
+	count  int
+	before float64
+}
+
+func newPace(limit int) *pace {
+	return &pace{limit: float64(limit), rate: float64(limit)}
+}
+
+// wait returns when the next submission may leave, or the context's end.
+func (p *pace) wait(ctx context.Context) error {
+	d := p.reserve(time.Now())
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reserve takes the next submission's moment and says how far away it is.
+func (p *pace) reserve(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.second) >= time.Second {
+		p.before = float64(p.count) / max(1, now.Sub(p.second).Seconds())
+		p.second, p.count = now, 0
+	}
+	p.count++
+	p.recover(now)
+	if p.rate == 0 {
+		return 0
+	}
+	if early := now.Add(-paceBurst); p.next.Before(early) {
+		p.next = early
+	}
+	p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
+	return p.next.Sub(now)
+}
+
+// recover raises a rate that was cut. p.mu is held.
+func (p *pace) recover(now time.Time) {
+	if p.target == 0 {
+		return
+	}
+	ticks := now.Sub(p.raised) / paceTick
+	p.raised = p.raised.Add(ticks * paceTick)
+	p.rate += float64(ticks) * paceStep * p.target
+	if p.rate >= p.target {
+		p.rate, p.target = p.limit, 0
+	}
+}
+
+// throttled takes note that the SMSC wants fewer.
+func (p *pace) throttled() {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.cut) < paceHold {
+		return
+	}
+	p.recover(now)
+	if p.target == 0 {
+		p.target = p.rate
+		if p.rate == 0 {
+			p.target = max(minRate, p.before, float64(p.count))
+		}
+		p.rate = p.target
+	}
+	p.rate = max(minRate, p.rate/2)
+	p.cut, p.raised = now, now
+}
+
+// current is the rate of now, in submissions a second; 0: no limit.
+func (p *pace) current() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recover(time.Now())
+	return p.rate
+}
