@@ -327,7 +327,7 @@ func TestStopIsBounded(t *testing.T) {
 // TestStopUnderFloodLeavesNothing runs on the real clock: the bubble's stands
 // still as long as anybody is busy. TestMain looks for goroutines left behind.
 func TestStopUnderFloodLeavesNothing(t *testing.T) {
-	r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.ResponseTimeout = 200 * time.Millisecond })
+	r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.ResponseTimeout = 2 * time.Second })
 	p := r.bound()
 	var flood sync.WaitGroup
 	flood.Go(func() { // MO until the connection ends
@@ -373,7 +373,7 @@ func TestStopUnderFloodLeavesNothing(t *testing.T) {
 	start := time.Now()
 	r.stop()
 	<-r.ended
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 2*r.esme.cfg.ResponseTimeout+time.Second {
 		t.Errorf("stopping took %s", d)
 	}
 	p.close()
