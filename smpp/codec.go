@@ -57,8 +57,6 @@ func (e *DecodeError) Answer() (p PDU, ok bool) {
 	switch p.Command {
 	case DeliverSMResp, DataSMResp:
 		p.Body = new(MessageResp) // message_id is there even when unused: §4.6.2
-	case QuerySMResp, CancelSMResp, ReplaceSMResp, SubmitMultiResp:
-		p.Command = GenericNack // operations that we know by name only
 	}
 	return p, true
 }
@@ -115,6 +113,7 @@ var fieldLimits = map[pdufield.Name]struct {
 	pdufield.ScheduleDeliveryTime: {maxTime, StatusInvSched},
 	pdufield.ValidityPeriod:       {maxTime, StatusInvExpiry},
 	pdufield.MessageID:            {maxMessageID, StatusInvMsgID},
+	pdufield.FinalDate:            {maxTime, StatusInvParLen},
 }
 
 // maxLongAddress is the longest address in data_sm and alert_notification:
@@ -154,6 +153,8 @@ func Decode(frame []byte) (PDU, error) {
 		p.Body, fault = decodeMessage(body)
 	case SubmitSMResp, DeliverSMResp, DataSMResp:
 		p.Body, fault = decodeMessageResp(body)
+	case QuerySM, QuerySMResp, CancelSM, CancelSMResp, ReplaceSM, ReplaceSMResp, SubmitMulti, SubmitMultiResp:
+		p.Body, fault = decodeInquiry(p.Command, body)
 	default:
 		p.Body, fault = decodeFields(p.Command, body)
 	}
@@ -452,6 +453,10 @@ func (e *encoder) body(b Body) {
 		}
 		e.text(pdufield.SystemID, b.SystemID)
 		e.secret(pdufield.Password, b.Password)
+	default:
+		if !e.inquiry(b) {
+			e.fail("%w", errBody)
+		}
 	}
 }
 
@@ -472,6 +477,11 @@ func (e *encoder) message(m *Message) {
 		e.octets(m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.SMDefaultMsgID, byte(len(short)))
 		e.dst = append(e.dst, short...)
 	}
+	e.payload(m, long)
+}
+
+// payload writes the optional parameters, and long as a message_payload.
+func (e *encoder) payload(m *Message, long []byte) {
 	if _, twice := m.TLVs.Get(TagMessagePayload); twice && len(m.Payload) > 0 {
 		e.fail("payload and a message_payload parameter")
 	}

@@ -361,6 +361,9 @@ func FuzzDecode(f *testing.F) {
 	for _, v := range vectors(f) {
 		f.Add(v.frame)
 	}
+	for _, p := range inquiries() {
+		f.Add(appended(f, p))
+	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		p, err := Decode(frame)
 		if err != nil {

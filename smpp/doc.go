@@ -8,6 +8,7 @@
 //	frame.go    PDUs off a connection
 //	codec.go    octets to PDU and back, on go-smpp's fields
 //	message.go  the messages and their responses, decoded by ourselves
+//	inquiry.go  bodies of query_sm, cancel_sm, replace_sm, submit_multi
 //	text.go     data_coding; octets to text
 //	alphabet.go the alphabets of 3GPP TS 23.038, from alphabets.txt
 //	encode.go   text to octets, in the fewest parts; transliterate.go: what may be written as what

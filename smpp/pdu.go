@@ -323,7 +323,7 @@ type PDU struct {
 }
 
 // Body is what follows the header: *Bind, *BindResp, *Message, *MessageResp,
-// *AlertNotification or *Outbind.
+// *AlertNotification, *Outbind, or one of inquiry.go.
 type Body interface{ body() }
 
 func (*Bind) body()              {}

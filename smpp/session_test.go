@@ -182,7 +182,7 @@ func TestMalformedPDUIsAnsweredAndTheBindLives(t *testing.T) {
 	}{
 		{"unknown operation", header(0x00000077, 0, 3), GenericNack, StatusInvCmdID},
 		{"unknown response", header(0x80000077, 0, 3), 0, 0},
-		{"query_sm", header(QuerySM, 0, 3), GenericNack, StatusInvCmdID},
+		{"query_sm", appended(t, PDU{Command: QuerySM, Sequence: 3, Body: new(Query)}), QuerySMResp, StatusInvBndSts},
 		{"deliver_sm without a body", header(DeliverSM, 0, 3), DeliverSMResp, StatusInvCmdLen},
 		{"data_sm without a body", header(DataSM, 0, 3), DataSMResp, StatusInvCmdLen},
 		{"alert_notification without a body", header(CommandAlert, 0, 3), GenericNack, StatusInvCmdLen},

@@ -99,10 +99,10 @@ func TestRefused(t *testing.T) {
 		{"submit_sm of a receiver", smpp.BindReceiver, nil, smpp.SubmitSM, smpp.SubmitSMResp, smpp.StatusInvBndSts},
 		{"deliver_sm of an ESME", smpp.BindTransceiver, nil, smpp.DeliverSM, smpp.GenericNack, smpp.StatusInvCmdID},
 		{"unknown operation", smpp.BindTransceiver, header(0x0BAD), 0, smpp.GenericNack, smpp.StatusInvCmdID},
-		{"query_sm", smpp.BindTransceiver, header(0x03), 0, smpp.GenericNack, smpp.StatusInvCmdID},
-		{"cancel_sm", smpp.BindTransceiver, header(0x08), 0, smpp.GenericNack, smpp.StatusInvCmdID},
-		{"replace_sm", smpp.BindTransceiver, header(0x07), 0, smpp.GenericNack, smpp.StatusInvCmdID},
-		{"submit_multi", smpp.BindTransceiver, header(0x21), 0, smpp.GenericNack, smpp.StatusInvCmdID},
+		{"query_sm without a body", smpp.BindTransceiver, header(0x03), 0, smpp.QuerySMResp, smpp.StatusInvCmdLen},
+		{"cancel_sm without a body", smpp.BindTransceiver, header(0x08), 0, smpp.CancelSMResp, smpp.StatusInvCmdLen},
+		{"replace_sm without a body", smpp.BindTransceiver, header(0x07), 0, smpp.ReplaceSMResp, smpp.StatusInvCmdLen},
+		{"submit_multi without a body", smpp.BindTransceiver, header(0x21), 0, smpp.SubmitMultiResp, smpp.StatusInvCmdLen},
 		{"submit_sm without a body", smpp.BindTransceiver, header(0x04), 0, smpp.SubmitSMResp, smpp.StatusInvCmdLen},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

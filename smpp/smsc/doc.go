@@ -11,6 +11,7 @@
 // gets one. A phone that is off gets its messages when it is on
 // again, unless their validity_period ends before, or Config.Validity where they have
 // none; schedule_delivery_time and replace_if_present_flag are honoured (times: §7.1.1).
+// query_sm, cancel_sm, replace_sm (§4.8 to 4.10) and submit_multi (§4.5) work on them.
 // A delivery receipt (appendix B) follows where registered_delivery asks for it, or an
 // intermediate notification while the message waits. What a phone sends (MO) waits in its account's queue, without a limit of
 // time, and goes out as deliver_sm (§4.6) or data_sm to the account's bound
@@ -65,6 +66,7 @@
 //	conn.go        one connection: reading, timers, deliveries in flight
 //	write.go       the only writer of a connection
 //	operations.go  what an ESME's PDUs do; submit.go its messages
+//	inquiries.go   query_sm, cancel_sm, replace_sm
 //	messages.go    submitted messages and their states; times.go, ids.go
 //	receipt.go     receipts
 //	mo.go          what phones send; split.go its parts; queue.go where it waits

@@ -43,8 +43,9 @@ type messageStore struct {
 
 // take takes a message: delivers it, or keeps it until its phone is on and its
 // schedule_delivery_time is there, at the longest until its validity_period is over.
-// The status is the one to refuse it with, or StatusOK.
-func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.Status, error) {
+// The status is the one to refuse it with, or StatusOK. The further destinations of a
+// submit_multi share the first one's id, and query_sm tells of that one.
+func (s *SMSC) take(a *account, m *smpp.Message, now time.Time, first *entry) (*entry, smpp.Status, error) {
 	e := &entry{account: a, message: m, state: enroute, submitted: now, due: now, expires: now.Add(s.cfg.Validity), index: -1}
 	if status, err := e.readTimes(now); err != nil {
 		return nil, status, err
@@ -54,8 +55,12 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 	}
 	s.messages.mu.Lock()
 	defer s.messages.mu.Unlock()
-	e.number = s.nextID.Add(1)
-	e.id = s.spell(e.number, s.cfg.MessageIDs)
+	if first != nil {
+		e.number, e.id = first.number, first.id
+	} else {
+		e.number = s.nextID.Add(1)
+		e.id = s.spell(e.number, s.cfg.MessageIDs)
+	}
 	if m.ReplaceIfPresent == 1 { // §5.2.18
 		if old := s.messages.find(func(old *entry) bool { return old.isReplacedBy(e) }); old != nil {
 			s.messages.finish(old, "DELETED", now)
@@ -76,7 +81,9 @@ func (s *SMSC) take(a *account, m *smpp.Message, now time.Time) (*entry, smpp.St
 		heap.Push(&s.messages.waiting, e)
 		s.messages.watch(e, now)
 	}
-	s.messages.keep(e)
+	if first == nil {
+		s.messages.keep(e)
+	}
 	return e, smpp.StatusOK, nil
 }
 

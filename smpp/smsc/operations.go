@@ -73,6 +73,10 @@ func (c *conn) handle(ctx context.Context, p smpp.PDU) {
 		c.sendPDU(smpp.PDU{Command: smpp.UnbindResp, Sequence: p.Sequence}, item{end: endClose})
 	case smpp.SubmitSM, smpp.DataSM:
 		c.submit(p, p.Body.(*smpp.Message))
+	case smpp.SubmitMulti:
+		c.submitMulti(p, p.Body.(*smpp.SubmitMultiple))
+	case smpp.QuerySM, smpp.CancelSM, smpp.ReplaceSM:
+		c.inquire(p)
 	default:
 		c.refuse(p, smpp.StatusInvCmdID)
 	}

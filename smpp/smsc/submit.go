@@ -25,7 +25,7 @@ func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
 	var e *entry
 	if status == smpp.StatusOK {
 		var err error
-		if e, status, err = c.s.take(a, m, now); err != nil {
+		if e, status, err = c.s.take(a, m, now, nil); err != nil {
 			c.log.Info("message refused", "command", p.Command, "status", status, "err", err)
 		}
 	}
@@ -40,6 +40,50 @@ func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
 	c.submitted.Add(1)
 	answer.Body = &smpp.MessageResp{MessageID: e.id}
 	c.conclude(dest, answer, c.reportsOf(e))
+}
+
+// submitMulti takes one message to several phones (§4.5). They have one message_id,
+// which is that of the first that takes it; a receipt comes from each.
+func (c *conn) submitMulti(p smpp.PDU, m *smpp.SubmitMultiple) {
+	if c.boundMode() == smpp.BindReceiver {
+		c.refuse(p, smpp.StatusInvBndSts)
+		return
+	}
+	now := time.Now()
+	a := c.boundAs()
+	c.owe(p.Sequence)
+	answer := smpp.PDU{Command: p.Command.Response(), Sequence: p.Sequence}
+	body := new(smpp.SubmitMultipleResp)
+	var entries []*entry
+	for _, d := range m.Dests {
+		status := smpp.StatusInvDLName // there are no distribution lists
+		if d.DistributionList == "" {
+			status = c.s.misbehave(a, d.Addr, now)
+		}
+		if status == smpp.StatusOK {
+			one := m.Message
+			one.Dest, one.ReplaceIfPresent = d.Address, 0
+			var e, first *entry
+			if len(entries) > 0 {
+				first = entries[0]
+			}
+			if e, status, _ = c.s.take(a, &one, now, first); status == smpp.StatusOK {
+				entries = append(entries, e)
+			}
+		}
+		if status != smpp.StatusOK {
+			body.Unsuccessful = append(body.Unsuccessful, smpp.UnsuccessfulDelivery{Address: d.Address, Status: status})
+		}
+	}
+	if len(entries) == 0 {
+		answer.Status = body.Unsuccessful[0].Status
+		c.respond(answer, nil)
+		return
+	}
+	c.submitted.Add(1)
+	body.MessageID = entries[0].id
+	answer.Body = body
+	c.conclude(entries[0].message.Dest.Addr, answer, c.reportsOf(entries...))
 }
 
 // misbehave is the status that the faults and the magic destinations refuse a
