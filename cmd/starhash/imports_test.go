@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"smpp":           {"configs", "configs/secret"},
 	"smpp/smsc":      {"configs", "configs/secret", "smpp"},
 	"smpp/load":      {"configs/secret", "smpp"},
+	"smpp/interop":   {},
 	"ussd":           {"smpp"},
 	"configs":        {"configs/secret"},
 	"configs/secret": {},
@@ -31,7 +32,7 @@ var mayImport = map[string][]string{
 
 // mayNeverTest is what not even a test may import: the lower never knows the upper.
 var mayNeverTest = map[string][]string{
-	"smpp": {"platform", "bank"}, "smpp/smsc": {"platform", "bank"}, "smpp/load": {"platform", "bank"}, "ussd": {"platform", "bank"},
+	"smpp": {"platform", "bank"}, "smpp/smsc": {"platform", "bank"}, "smpp/load": {"platform", "bank"}, "smpp/interop": {"platform", "bank"}, "ussd": {"platform", "bank"},
 	"bank": {"platform", "smpp", "ussd"}, "bank/ledger": {"platform", "smpp", "ussd"}, "bank/link": {"platform", "bank", "smpp", "ussd"},
 }
 
