@@ -19,14 +19,18 @@ const (
 	minRate   = 1.0 // submissions a second
 )
 
-// pace spaces the submissions of a bind out to at most so many a second.
+// pace spaces the submissions of a bind out to at most so many a second. Whoever
+// waits has no moment of their own yet: one after the other gets the turn, and
+// its moment from the rate of then. So who gives up costs the others nothing, and
+// a rate that rises again serves those who waited through its fall.
 type pace struct {
-	limit float64 // configured; 0: none
+	limit float64       // configured; 0: none
+	turn  chan struct{} // held by the one who waits for their moment
 
 	mu     sync.Mutex
-	rate   float64 // of now; 0: none
-	target float64 // to come back to
-	next   time.Time
+	rate   float64   // of now; 0: none
+	target float64   // to come back to
+	next   time.Time // the next submission's moment
 	cut    time.Time // when the rate was halved last
 	raised time.Time // when it was raised last
 
@@ -36,43 +40,74 @@ type pace struct {
 }
 
 func newPace(limit int) *pace {
-	return &pace{limit: float64(limit), rate: float64(limit)}
+	return &pace{limit: float64(limit), rate: float64(limit), turn: make(chan struct{}, 1)}
 }
 
 // wait returns when the next submission may leave, or the context's end.
 func (p *pace) wait(ctx context.Context) error {
-	d := p.reserve(time.Now())
-	if d <= 0 {
+	if p.unlimited() {
 		return nil
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
-		return nil
+	case p.turn <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	defer func() { <-p.turn }()
+	for {
+		d := p.leave(time.Now())
+		if d <= 0 {
+			return nil
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		}
+	}
 }
 
-// reserve takes the next submission's moment and says how far away it is.
-func (p *pace) reserve(now time.Time) time.Duration {
+// unlimited lets a submission leave that needs no turn.
+func (p *pace) unlimited() bool {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.recover(now)
+	if p.rate > 0 {
+		return false
+	}
+	p.left(now)
+	return true
+}
+
+// leave lets the submission leave whose turn it is, or says how far away its
+// moment is.
+func (p *pace) leave(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recover(now)
+	if p.rate > 0 {
+		if d := p.next.Sub(now); d > 0 {
+			return d
+		}
+		if early := now.Add(-paceBurst); p.next.Before(early) {
+			p.next = early
+		}
+		p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
+	}
+	p.left(now)
+	return 0
+}
+
+// left counts a submission. p.mu is held.
+func (p *pace) left(now time.Time) {
 	if now.Sub(p.second) >= time.Second {
 		p.before = float64(p.count) / max(1, now.Sub(p.second).Seconds())
 		p.second, p.count = now, 0
 	}
 	p.count++
-	p.recover(now)
-	if p.rate == 0 {
-		return 0
-	}
-	if early := now.Add(-paceBurst); p.next.Before(early) {
-		p.next = early
-	}
-	p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
-	return p.next.Sub(now)
 }
 
 // recover raises a rate that was cut. p.mu is held.
