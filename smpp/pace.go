@@ -8,11 +8,11 @@ import (
 
 // How the pace follows an SMSC that says ESME_RTHROTTLED or ESME_RMSGQFUL:
 // halved, at most once in paceHold, and then a paceStep of the rate at which it
-// happened more every paceTick, until that rate is reached again.
+// happened first more every paceTick, until that rate is reached again.
 const (
 	paceHold = 500 * time.Millisecond
 	paceTick = 100 * time.Millisecond
-	paceStep = 0.01 // so that a halved rate is back after five seconds
+	paceStep = 0.01 // so that it is back five seconds after one refusal, ten at most after the last of many
 	// paceBurst is how far behind its rate a submission may be and still leave
 	// at once.
 	paceBurst = 50 * time.Millisecond
@@ -135,7 +135,7 @@ func (p *pace) throttled() {
 	if p.target == 0 {
 		p.target = p.rate
 		if p.rate == 0 {
-			p.target = max(minRate, p.before, float64(p.count))
+			p.target = max(2*minRate, p.before, float64(p.count))
 		}
 		p.rate = p.target
 	}

@@ -36,13 +36,7 @@ func (w *windows) take(ctx context.Context) (*session, error) {
 		w.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, w.reason())
 	}
-	best := w.sessions[0]
-	for _, s := range w.sessions[1:] {
-		if s.free > best.free {
-			best = s
-		}
-	}
-	if best.free > 0 {
+	if best := w.best(); best != nil {
 		best.free--
 		w.mu.Unlock()
 		return best, nil
@@ -69,6 +63,17 @@ func (w *windows) take(ctx context.Context) (*session, error) {
 	return me.on, nil
 }
 
+// best is the session with most room; nil when there is none. One that has ended
+// and is not removed yet has none. w.mu is held.
+func (w *windows) best() (best *session) {
+	for _, s := range w.sessions {
+		if s.free > 0 && (best == nil || s.free > best.free) && !s.hasEnded() {
+			best = s
+		}
+	}
+	return best
+}
+
 // leave takes a waiter out of the queue; false when it has been served.
 func (w *windows) leave(me *waiter) bool {
 	w.mu.Lock()
@@ -91,12 +96,12 @@ func (w *windows) give(s *session) {
 // serve hands free places to those who wait. w.mu is held.
 func (w *windows) serve() {
 	for len(w.waiting) > 0 {
-		i := slices.IndexFunc(w.sessions, func(s *session) bool { return s.free > 0 })
-		if i < 0 {
+		s := w.best()
+		if s == nil {
 			return
 		}
-		w.sessions[i].free--
-		w.next(w.sessions[i], nil)
+		s.free--
+		w.next(s, nil)
 	}
 }
 
