@@ -39,6 +39,11 @@ func FuzzHandle(f *testing.F) {
 		{Command: smpp.SubmitSM, Body: &smpp.Message{ESMClass: smpp.ESMClassUDHI, RegisteredDelivery: 1, Payload: []byte("\x05\x00\x03\x01\x02\x02abc")}},
 		{Command: smpp.DeliverSMResp, Body: new(smpp.MessageResp)},
 		{Command: smpp.GenericNack},
+		{Command: smpp.QuerySM, Body: &smpp.Query{MessageID: "1"}},
+		{Command: smpp.CancelSM, Body: &smpp.Cancel{Source: smpp.Address{Addr: code}}},
+		{Command: smpp.ReplaceSM, Body: &smpp.Replace{MessageID: "1", ScheduleTime: soon}},
+		{Command: smpp.SubmitMulti, Body: &smpp.SubmitMultiple{Dests: []smpp.Destination{{DistributionList: "x"}, {}}}},
+		{Command: smpp.SubmitSM, Body: &smpp.Message{Dest: smpp.Address{Addr: magic(315)}, RegisteredDelivery: 0x11, ValidityPeriod: soon}},
 	} {
 		p.Sequence = 1
 		frame, err := smpp.Append(nil, p)
