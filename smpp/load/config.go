@@ -40,7 +40,7 @@ type Config struct {
 	Text       string // see Placeholders (SEND {amount} {peer} 1234)
 
 	// Confirm expects one submit_sm to the sender for every message that was
-	// acknowledged. Where Text has {token} and the confirmation repeats it, it
+	// acknowledged. Where Text has {token} the confirmation has to repeat it, and
 	// confirms just that message; else it confirms the sender's oldest one.
 	Confirm bool
 

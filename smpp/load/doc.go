@@ -37,8 +37,8 @@
 //
 // Lost is what was acknowledged and not confirmed Config.Drain after the end;
 // duplicated, what was confirmed twice. An ESME whose connection broke cannot
-// know whether its last submit_sm or acknowledgements arrived: as many
-// confirmations too many are counted as repeated instead.
+// know whether its last submit_sm or acknowledgements arrived: a confirmation
+// too many that this explains, within a minute, is counted as repeated instead.
 //
 // # What it costs
 //

@@ -1,6 +1,9 @@
 package load
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // message is one MO message on its way.
 type message struct {
@@ -16,61 +19,92 @@ type unconfirmed struct {
 	acked    bool
 }
 
-// subscriber is what the ledger knows of a sender.
-type subscriber struct {
-	waiting []unconfirmed
-	// excused is how many confirmations more than one a message may come: the
-	// ESME could not know, when a connection broke, whether we have had its
-	// acknowledgement or its submit_sm.
-	excused uint32
-}
+// excuseFor is how long after a connection was lost a confirmation too many is
+// laid to it, at least; at most twice that.
+const excuseFor = 30 * time.Second
 
 // ledger keeps who waits for a confirmation. It is not safe for use by several
 // goroutines.
 type ledger struct {
-	subscribers []subscriber
-	waiting     uint64 // sum of all
+	waiting [][]unconfirmed // of each sender
+	open    uint64          // sum of all
+	tokens  bool            // confirmations say which message they are about
+
+	// excused is how many confirmations more than one may come, by message
+	// with tokens and by sender without: an ESME whose connection broke could
+	// not know whether we had had its acknowledgement or its submit_sm. What
+	// nobody used is forgotten, so that it does not hide a later duplicate.
+	excused, excusedBefore map[uint64]uint32
+	turned                 time.Duration
 }
 
-func (l *ledger) of(n uint64) (*subscriber, uint64) {
-	i := n % uint64(len(l.subscribers))
-	return &l.subscribers[i], i
+func newLedger(senders uint64, tokens bool) ledger {
+	return ledger{waiting: make([][]unconfirmed, senders), tokens: tokens, excused: make(map[uint64]uint32)}
+}
+
+// key is what a confirmation is excused by: see excused.
+func (l *ledger) key(sender, n uint64) uint64 {
+	if l.tokens {
+		return n
+	}
+	return sender
+}
+
+func (l *ledger) sender(n uint64) uint64 { return n % uint64(len(l.waiting)) }
+
+// forget makes room for the excuses of a connection that was lost now.
+func (l *ledger) forget(now time.Duration) {
+	if now-l.turned > excuseFor {
+		l.turned = now
+		l.excused, l.excusedBefore = make(map[uint64]uint32), l.excused
+	}
+}
+
+func (l *ledger) excuse(key uint64) { l.excused[key]++ }
+
+// excuses uses an excuse up, if there is one.
+func (l *ledger) excuses(key uint64) bool {
+	for _, m := range []map[uint64]uint32{l.excused, l.excusedBefore} {
+		if m[key] > 0 {
+			m[key]--
+			return true
+		}
+	}
+	return false
 }
 
 // sent notes a message that is sent for the first time.
 func (l *ledger) sent(m message) {
-	s, _ := l.of(m.n)
-	s.waiting = append(s.waiting, unconfirmed{n: m.n, intended: m.intended})
-	l.waiting++
+	w := &l.waiting[l.sender(m.n)]
+	*w = append(*w, unconfirmed{n: m.n, intended: m.intended})
+	l.open++
 }
 
 // sentAgain notes that the ESME may have taken the message before.
-func (l *ledger) sentAgain(m message) {
-	s, _ := l.of(m.n)
-	s.excused++
-}
+func (l *ledger) sentAgain(m message) { l.excuse(l.key(l.sender(m.n), m.n)) }
 
-func (l *ledger) find(n uint64) (*subscriber, int) {
-	s, _ := l.of(n)
-	return s, slices.IndexFunc(s.waiting, func(u unconfirmed) bool { return u.n == n })
+// find returns where message n waits; at is negative when it does not.
+func (l *ledger) find(n uint64) (w *[]unconfirmed, at int) {
+	w = &l.waiting[l.sender(n)]
+	return w, slices.IndexFunc(*w, func(u unconfirmed) bool { return u.n == n })
 }
 
 func (l *ledger) acked(n uint64) {
-	if s, i := l.find(n); i >= 0 {
-		s.waiting[i].acked = true
+	if w, at := l.find(n); at >= 0 {
+		(*w)[at].acked = true
 	}
 }
 
 // refused forgets a message that the ESME will not confirm.
 func (l *ledger) refused(n uint64) {
-	if s, i := l.find(n); i >= 0 {
-		l.remove(s, i)
+	if w, at := l.find(n); at >= 0 {
+		l.remove(w, at)
 	}
 }
 
-func (l *ledger) remove(s *subscriber, i int) {
-	s.waiting = slices.Delete(s.waiting, i, i+1)
-	l.waiting--
+func (l *ledger) remove(w *[]unconfirmed, at int) {
+	*w = slices.Delete(*w, at, at+1)
+	l.open--
 }
 
 // verdict says what a confirmation was.
@@ -82,24 +116,22 @@ const (
 	duplicated                // again
 )
 
-// confirm takes a confirmation to sender i: of message n where that is known,
-// else of the sender's oldest. intended is the message's, when confirmed.
-func (l *ledger) confirm(i, n uint64, known bool) (v verdict, intended int64) {
-	s := &l.subscribers[i]
-	at := -1
+// confirm takes a confirmation: of the message that it names, or of the sender's
+// oldest. intended is the message's, when confirmed.
+func (l *ledger) confirm(c confirmation) (v verdict, intended int64) {
+	w, at := &l.waiting[c.sender], -1
 	switch {
-	case known && n%uint64(len(l.subscribers)) == i:
-		_, at = l.find(n)
-	case len(s.waiting) > 0:
+	case l.tokens && l.sender(c.n) == c.sender:
+		_, at = l.find(c.n)
+	case !l.tokens && len(*w) > 0:
 		at = 0
 	}
 	switch {
 	case at >= 0:
-		intended = s.waiting[at].intended
-		l.remove(s, at)
+		intended = (*w)[at].intended
+		l.remove(w, at)
 		return confirmed, intended
-	case s.excused > 0:
-		s.excused--
+	case l.excuses(l.key(c.sender, c.n)):
 		return repeated, 0
 	}
 	return duplicated, 0
@@ -107,8 +139,8 @@ func (l *ledger) confirm(i, n uint64, known bool) (v verdict, intended int64) {
 
 // lost counts the messages that were acknowledged and not confirmed.
 func (l *ledger) lost() (n uint64) {
-	for i := range l.subscribers {
-		for _, u := range l.subscribers[i].waiting {
+	for _, w := range l.waiting {
+		for _, u := range w {
 			if u.acked {
 				n++
 			}

@@ -101,7 +101,7 @@ func Listen(cfg Config) (*Load, error) {
 		}
 	}
 	if cfg.Confirm {
-		l.ledger.subscribers = make([]subscriber, cfg.MSISDNs)
+		l.ledger = newLedger(cfg.MSISDNs, t.tokens)
 	}
 	return l, nil
 }
@@ -276,6 +276,8 @@ func (l *Load) leave(s *session) {
 	if l.phase < over && !s.cut {
 		l.counts.lostSessions++
 	}
+	now := time.Since(l.began)
+	l.ledger.forget(now)
 	for i := range s.slots {
 		if s.slots[i].sequence == 0 {
 			continue
@@ -287,10 +289,9 @@ func (l *Load) leave(s *session) {
 			l.ledger.sentAgain(m)
 		}
 	}
-	now := time.Since(l.began)
 	for _, a := range s.lately {
-		if now-time.Duration(a.at) < recent {
-			l.ledger.subscribers[a.sender].excused++
+		if now-a.at < recent {
+			l.ledger.excuse(a.key)
 		}
 	}
 	l.notify()
@@ -412,7 +413,11 @@ func (l *Load) take(s *session, in *inbox) bool {
 	l.counts.submits += in.submits
 	l.counts.others += in.others
 	for _, c := range in.confirmations {
-		v, intended := l.ledger.confirm(c.sender, c.n, c.known)
+		if c.n >= l.begun { // a token of another load
+			l.counts.others++
+			continue
+		}
+		v, intended := l.ledger.confirm(c)
 		switch v {
 		case confirmed:
 			l.counts.confirmed++
@@ -423,7 +428,7 @@ func (l *Load) take(s *session, in *inbox) bool {
 		case duplicated:
 			l.counts.duplicated++
 		}
-		s.noteAnswered(c.sender, now)
+		s.noteAnswered(answered{l.ledger.key(c.sender, c.n), now})
 	}
 	unbound := in.unbound
 	s.unbound = s.unbound || in.unbind
@@ -484,7 +489,7 @@ func temporary(s smpp.Status) bool {
 
 // checkSettled closes settled once nothing is open any more. l.mu is held.
 func (l *Load) checkSettled() {
-	if l.phase != draining || l.open() > 0 || l.ledger.waiting > 0 {
+	if l.phase != draining || l.open() > 0 || l.ledger.open > 0 {
 		return
 	}
 	select {
@@ -499,8 +504,7 @@ func (l *Load) checkSettled() {
 func (l *Load) open() int { return l.underway + l.again.len() + l.later.len() }
 
 // noteAnswered remembers that a confirmation is answered now. Load.mu is held.
-func (s *session) noteAnswered(sender uint64, now time.Duration) {
-	a := answered{sender, int64(now)}
+func (s *session) noteAnswered(a answered) {
 	if len(s.lately) < maxRecent {
 		s.lately = append(s.lately, a)
 		return

@@ -174,8 +174,8 @@ func TestParseSubmit(t *testing.T) {
 		token           bool
 	}{
 		{"token", to(known, "done #42.", 0), true, true, 42, true},
-		{"no token", to(known, "done", 0), true, true, 0, false},
-		{"# alone", to(known, "dial *123# now", 0), true, true, 0, false},
+		{"no token", to(known, "done", 0), false, false, 0, false},
+		{"# alone", to(known, "dial *123# now", 0), false, false, 0, false},
 		{"second #", to(known, "dial *123# now, #7", 0), true, true, 7, true},
 		{"UCS2", to(known, "\x04\x14\x00#\x001\x002\x00 ", 0), true, true, 12, true},
 		{"in message_payload", to(known, strings.Repeat("x", 300)+"#9", 0), true, true, 9, true},
@@ -184,7 +184,7 @@ func TestParseSubmit(t *testing.T) {
 		{"second part", to(known, "\x05\x00\x03\x07\x02\x02#5", smpp.ESMClassUDHI), false, true, 5, true},
 		{"second part, 16 bits", to(known, "\x06\x08\x04\x00\x07\x02\x02#5", smpp.ESMClassUDHI), false, true, 5, true},
 		{"other header", to(known, "\x03\x24\x01\x01#5", smpp.ESMClassUDHI), true, true, 5, true},
-		{"header too long", to(known, "\xff\x00", smpp.ESMClassUDHI), true, true, 0, false},
+		{"header too long", to(known, "\xff\x00#5", smpp.ESMClassUDHI), true, true, 5, true},
 		{"empty", nil, false, false, 0, false},
 		{"cut", to(known, "", 0)[:20], false, false, 0, false},
 	} {
@@ -316,6 +316,44 @@ func TestReportGolden(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// A lost connection excuses as many repetitions as it explains, of the messages
+// that it is about, and not for ever.
+func TestExcuses(t *testing.T) {
+	for _, tokens := range []bool{false, true} {
+		l := newLedger(10, tokens)
+		for n := range uint64(3) {
+			l.sent(message{n: n})
+			l.acked(n)
+		}
+		l.forget(0)
+		l.sentAgain(message{n: 1})
+		c := func(n uint64) verdict {
+			v, _ := l.confirm(confirmation{sender: n % 10, n: n, known: tokens})
+			return v
+		}
+		var got []verdict
+		for _, n := range []uint64{0, 0, 1, 1, 1} {
+			got = append(got, c(n))
+		}
+		if want := []verdict{confirmed, duplicated, confirmed, repeated, duplicated}; !slices.Equal(got, want) {
+			t.Errorf("tokens %v: %v, want %v", tokens, got, want)
+		}
+		l.sentAgain(message{n: 0})
+		l.sentAgain(message{n: 1})
+		l.forget(excuseFor + 1)
+		if v := c(0); v != repeated {
+			t.Errorf("tokens %v: half a minute later %v", tokens, v)
+		}
+		l.forget(2*excuseFor + 2)
+		if v := c(1); v != duplicated {
+			t.Errorf("tokens %v: after a minute %v", tokens, v)
+		}
+		if l.open != 1 || l.lost() != 1 {
+			t.Errorf("tokens %v: %d open, %d lost", tokens, l.open, l.lost())
 		}
 	}
 }

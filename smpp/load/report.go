@@ -41,7 +41,7 @@ type Report struct {
 	Duplicated    uint64   `json:"duplicated"` // confirmed more than once
 	Repeated      uint64   `json:"repeated"`   // the same, where a lost connection excuses it
 	Submits       uint64   `json:"submits"`    // submit_sm and data_sm taken
-	Others        uint64   `json:"others"`     // of them, to nobody of the senders
+	Others        uint64   `json:"others"`     // of them, to nobody of the senders or without a token
 
 	Disconnects  uint64 `json:"disconnects"`   // sessions that we cut
 	LostSessions uint64 `json:"lost_sessions"` // sessions that ended otherwise
@@ -197,7 +197,7 @@ func (r *Report) Table(w io.Writer) error {
 		}
 	}
 	if r.Others > 0 {
-		row("other submit_sm", "%s, to nobody of the senders", grouped(r.Others))
+		row("other submit_sm", "%s, which confirm nothing of this load", grouped(r.Others))
 	}
 	if r.Strays > 0 {
 		row("stray responses", "%s, to no message under way", grouped(r.Strays))

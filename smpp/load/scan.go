@@ -38,7 +38,8 @@ func (f *fields) octets(n int) []byte {
 
 // parseSubmit reads what matters of a submit_sm (§4.4.1) or data_sm (§4.7.1):
 // whom it goes to, and which message it confirms. first says that it is the
-// first or only part of its text; toSender, that it goes to one of the senders.
+// first or only part of its text; toSender, that it goes to one of the senders
+// and has a token where there are any.
 func (l *Load) parseSubmit(command smpp.CommandID, body []byte) (c confirmation, first, toSender bool) {
 	f := fields{rest: body, ok: true}
 	f.text()    // service_type
@@ -56,7 +57,9 @@ func (l *Load) parseSubmit(command smpp.CommandID, body []byte) (c confirmation,
 	rest := f.rest
 	if l.template.tokens {
 		// It stands in short_message or message_payload: no matter where.
-		c.n, c.known = tokenIn(rest)
+		if c.n, c.known = tokenIn(rest); !c.known {
+			return c, false, false
+		}
 	}
 	if class&smpp.ESMClassUDHI == 0 || command != smpp.SubmitSM {
 		return c, true, true

@@ -24,9 +24,10 @@ const (
 	bindTime   = 10 * time.Second
 	writeTime  = 30 * time.Second
 	// recent is how long after a submit_sm was answered a broken connection
-	// excuses the ESME for sending it again, and maxRecent how many of them.
+	// excuses the ESME for sending it again, and maxRecent how many of them: no
+	// ESME has more under way.
 	recent    = 2 * time.Second
-	maxRecent = 1 << 17
+	maxRecent = 4096
 )
 
 // session is one bound connection of the ESME's. Its reader and its writer take
@@ -57,8 +58,8 @@ type slot struct {
 
 // answered is a confirmation whose submit_sm_resp the ESME may not have read.
 type answered struct {
-	sender uint64
-	at     int64
+	key uint64 // ledger.key
+	at  time.Duration
 }
 
 const maxSequence = 0x7FFFFFFF // §3.2
@@ -178,7 +179,7 @@ type response struct {
 type confirmation struct {
 	sender uint64
 	n      uint64
-	known  bool // n was in it
+	known  bool // n was in it: with tokens
 }
 
 // inbox is what the reader found in one read.
