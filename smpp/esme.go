@@ -167,12 +167,8 @@ func (e *ESME) connection(ctx context.Context) (net.Conn, *Reader, error) {
 }
 
 func (e *ESME) setSession(l *leg, s *session) {
-	if l.role != BindReceiver {
-		if s != nil {
-			e.windows.add(s)
-		} else {
-			e.windows.remove(l.session, l.session.cause)
-		}
+	if s != nil && l.role != BindReceiver {
+		e.windows.add(s) // end removes it
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

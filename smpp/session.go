@@ -245,6 +245,7 @@ func (s *session) end(cause error, flush bool) {
 		return
 	}
 	s.ended, s.flush, s.cause = true, flush, cause
+	s.esme.windows.remove(s, cause) // first: the places that come back now are nobody's
 	for _, r := range s.waiting {
 		s.abandon(r, cause)
 	}
