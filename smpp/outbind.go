@@ -27,10 +27,11 @@ const maxOutbinds = 16
 // outbindListener takes connections of the SMSC, and hands on those that have
 // said outbind with the right name and password.
 type outbindListener struct {
-	cfg  BindConfig
-	log  *slog.Logger
-	l    net.Listener
-	told chan outbound // unbuffered: a connection that no session waits for is closed
+	cfg   BindConfig
+	log   *slog.Logger
+	quiet quiet // anybody can connect
+	l     net.Listener
+	told  chan outbound // unbuffered: a connection that no session waits for is closed
 }
 
 // outbound is a connection that has said outbind.
@@ -73,7 +74,7 @@ func (o *outbindListener) run(ctx context.Context) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			o.log.Warn("outbind: accept", "err", err)
+			o.warn("outbind: accept", "err", err)
 			select {
 			case <-time.After(100 * time.Millisecond): // of file descriptors there may be some later
 			case <-ctx.Done():
@@ -88,6 +89,7 @@ func (o *outbindListener) run(ctx context.Context) {
 			})
 		default:
 			conn.Close()
+			o.warn("outbind refused", "from", conn.RemoteAddr().String(), "err", errOutbinds)
 		}
 	}
 }
@@ -100,7 +102,9 @@ func (o *outbindListener) greet(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(greeting, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	r := NewReader(conn, o.cfg.MaxPDU)
 	err := o.admit(r)
-	stop()
+	if !stop() && err == nil {
+		err = context.Cause(greeting)
+	}
 	if err == nil {
 		conn.SetDeadline(time.Time{})
 		select {
@@ -112,12 +116,22 @@ func (o *outbindListener) greet(ctx context.Context, conn net.Conn) {
 	}
 	r.Wipe()
 	conn.Close()
-	o.log.Warn("outbind refused", "from", conn.RemoteAddr().String(), "err", err)
+	o.warn("outbind refused", "from", conn.RemoteAddr().String(), "err", err)
 }
 
-var errOutbind = errors.New("wrong system_id or password")
+func (o *outbindListener) warn(msg string, args ...any) {
+	if n, ok := o.quiet.allow(); ok {
+		o.log.Warn(msg, append(args, "not_logged_before", n)...)
+	}
+}
 
-func (o *outbindListener) admit(r *Reader) error {
+var (
+	errOutbind  = errors.New("wrong system_id or password")
+	errOutbinds = errors.New("too many connections have not said outbind yet")
+)
+
+func (o *outbindListener) admit(r *Reader) (err error) {
+	defer recovered(o.log, func() { err = errPanicked })
 	p, err := r.Next()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ var (
 	errSilent      = errors.New("the SMSC does not answer enquire_link")
 	errUnbound     = errors.New("unbound")
 	errPeerUnbound = errors.New("unbound by the SMSC")
+	errPanicked    = errors.New("a panic of ours, see the log")
 )
 
 // session is one connection to an SMSC, from its bind to its end. Four
@@ -80,7 +82,8 @@ func newSession(conn net.Conn, r *Reader, role CommandID, e *ESME, log *slog.Log
 
 // bind sends the bind request and reads until its answer, before any goroutine
 // runs. Whatever else the SMSC asks meanwhile is refused, except enquire_link.
-func (s *session) bind(ctx context.Context) error {
+func (s *session) bind(ctx context.Context) (err error) {
+	defer recovered(s.log, func() { err = errPanicked })
 	s.conn.SetDeadline(time.Now().Add(s.cfg.BindTimeout))
 	stop := context.AfterFunc(ctx, func() { s.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -171,10 +174,10 @@ func refusal(p PDU, status Status) PDU {
 // it stops the intake, waits for what is owed, and unbinds.
 func (s *session) serve(ctx context.Context) error {
 	var all, writer sync.WaitGroup
-	writer.Go(s.write)
-	all.Go(s.read)
-	all.Go(s.keepLink)
-	all.Go(s.answerLate)
+	writer.Go(s.contained(s.write))
+	all.Go(s.contained(s.read))
+	all.Go(s.contained(s.keepLink))
+	all.Go(s.contained(s.answerLate))
 	select {
 	case <-s.done:
 	case <-ctx.Done():
@@ -188,6 +191,23 @@ func (s *session) serve(ctx context.Context) error {
 	all.Wait()
 	s.r.Wipe()
 	return s.cause
+}
+
+// contained keeps a panic to its session, which ends by it.
+func (s *session) contained(f func()) func() {
+	return func() {
+		defer recovered(s.log, func() { s.end(errPanicked, false) })
+		f()
+	}
+}
+
+// recovered, deferred, logs a panic and calls then. The value may quote a
+// message: its type has to do.
+func recovered(log *slog.Logger, then func()) {
+	if v := recover(); v != nil {
+		log.Error("panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		then()
+	}
 }
 
 // shutdown drains and unbinds. It waits at most ResponseTimeout for what is

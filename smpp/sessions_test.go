@@ -3,6 +3,7 @@ package smpp
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -152,6 +153,7 @@ func TestWithoutASessionSubmissionsAreNotSent(t *testing.T) {
 		ps := r.severalBound(2)
 		for range ps {
 			r.submit(mt("1", "x"))
+			synctest.Wait()
 		}
 		waits := r.submit(mt("1", "waits"))
 		pending(t, waits, "a submission into full windows")
@@ -230,7 +232,7 @@ func TestEqualNumbersInBothDirectionsAndOnEverySession(t *testing.T) {
 		var numbers []uint32
 		for _, p := range ps {
 			defer p.close()
-			got = append(got, r.submit(mt("1", "x")))
+			got = append(got, r.submit(mt("1", "x"))) // on the emptier session: the first, then the second
 			numbers = append(numbers, p.wantCommand(SubmitSM).Sequence)
 		}
 		if numbers[0] != numbers[1] {
@@ -256,4 +258,50 @@ func TestEqualNumbersInBothDirectionsAndOnEverySession(t *testing.T) {
 			}
 		}
 	})
+}
+
+// panicking is a connection whose reads panic from the n-th PDU on: what a fault
+// of our own decoder looks like.
+type panicking struct {
+	net.Conn
+	after int
+}
+
+func (c *panicking) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.after--; c.after < 0 {
+		panic("PIN 1234")
+	}
+	return n, err
+}
+
+func TestAPanicOfOursCostsItsSessionOnly(t *testing.T) {
+	for name, after := range map[string]int{"while it binds": 0, "bound": 1} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.ReconnectMin = time.Second })
+				before := r.accept() // the ESME dials no more until it is closed
+				dial, first := r.esme.dial, true
+				r.esme.dial = func(ctx context.Context) (net.Conn, error) {
+					conn, err := dial(ctx)
+					if first && err == nil {
+						first, conn = false, &panicking{conn, after}
+					}
+					return conn, err
+				}
+				before.close()
+				p := r.accept()
+				p.grant()
+				if after > 0 {
+					synctest.Wait()
+					p.write(PDU{Command: EnquireLink, Sequence: 1})
+				}
+				p.wantClosed()
+				r.bound().close()
+				if log := r.log.String(); strings.Contains(log, "PIN 1234") || !strings.Contains(log, "panicked") {
+					t.Errorf("log: %s", log)
+				}
+			})
+		})
+	}
 }
