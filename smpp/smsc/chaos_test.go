@@ -65,6 +65,7 @@ func (r *rig) esme(t testing.TB, a *app, change func(*smpp.BindConfig)) *smpp.ES
 // and is acknowledged in the end, and every one of the ESME's that was answered
 // ESME_ROK is in its phone's inbox once for each time that it was sent.
 func TestChaosWithESME(t *testing.T) {
+	t.Parallel()
 	f := Chaos()
 	f.LateBy = ms(300)
 	for _, k := range []fault{dropAfterMO, dropOnAck, unbindAfterMO, dropAfterSubmit, dropAfterResp, noResp, lateResp, badSMLength, badTLVLength, unknownCommand, strayNack, strayResp, duplicateMO} {

@@ -127,6 +127,7 @@ func TestLatency(t *testing.T) {
 // The same seed and the same events: the same decisions, seen from outside. Latencies
 // are left out, because what overtakes what is up to the clock.
 func TestChaosReplay(t *testing.T) {
+	t.Parallel()
 	run := func(seed uint64) string {
 		f := Chaos()
 		f.Latency, f.ReceiptLatency, f.LateBy = Latency{}, Latency{}, ms(1)

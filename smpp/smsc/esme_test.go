@@ -13,6 +13,7 @@ import (
 // Our own ESME bears every fault of one message: the message arrives, and the bind is
 // up again in the end.
 func TestOurESMEBears(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.ResponseTimeout = time.Second })
 	a := &app{seen: make(map[string]int)}
 	e := r.esme(t, a, func(c *smpp.BindConfig) { c.ResponseTimeout = time.Second })
@@ -28,7 +29,7 @@ func TestOurESMEBears(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, k := range []fault{throttle, queueFull, genericNack, lateResp, duplicateResp, dropAfterResp, receiptFirst, duplicateReceipt, intermediate, bareReceipt} {
+	for _, k := range []fault{lateResp, duplicateResp, dropAfterResp, receiptFirst, duplicateReceipt, intermediate, bareReceipt, genericNack, queueFull, throttle} {
 		r.setFaults(Faults{LateBy: ms(50)})
 		for accepted := false; !accepted; {
 			if err := e.AwaitBound(ctx); err != nil {
@@ -66,6 +67,7 @@ func TestOurESMEOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 9 {
+		r.waiting(3)
 		if res := r.mo(MO{Text: fmt.Sprint(i)}).result(); !res.OK() {
 			t.Errorf("%+v", res)
 		}
@@ -116,6 +118,7 @@ func TestOurESMEByOutbind(t *testing.T) {
 
 // A limit of the SMSC's on messages a second: all get through in the end.
 func TestOurESMEUnderThroughput(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	r.setFaults(Faults{Throughput: 200})
 	e := r.esme(t, &app{seen: make(map[string]int)}, nil)

@@ -309,10 +309,11 @@ func (e *esme) broken(t *testing.T, want ...smpp.Status) {
 
 // A deliver_sm takes the number of a submit_sm that is unanswered, or of the next.
 func TestSequenceCollision(t *testing.T) {
+	t.Parallel()
 	for name, o := range options(sequenceCollision, 2) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
-			o.faults.Delay = Duration(300 * time.Millisecond)
+			o.faults.Delay = Duration(800 * time.Millisecond)
 			r.setFaults(o.faults)
 			e := r.bound(smpp.BindTransceiver)
 			e.seq = 4000
@@ -337,6 +338,12 @@ func TestSequenceCollision(t *testing.T) {
 			if name == "option" {
 				r.setFaults(Faults{SequenceCollision: 1})
 			}
+			r.until(func() bool { // the answers count as written
+				c := r.connections()[0]
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return len(c.owed) == 0
+			})
 			third := r.mo(MO{From: o.number, Text: "BAL"})
 			p, _ := e.message()
 			if p.Sequence != e.seq+1 {
@@ -388,6 +395,7 @@ func TestUnbind(t *testing.T) {
 // A peer that stops reading: what is written to it blocks in the end, and goes on when
 // it reads again.
 func TestStopReading(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	e := r.bound(smpp.BindTransceiver)
 	e.ask(smpp.EnquireLink, nil)

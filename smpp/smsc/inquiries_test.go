@@ -105,6 +105,7 @@ func mt2(number string) *smpp.Message {
 }
 
 func TestReplace(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.Phones[0].Off = true })
 	e := r.bound(smpp.BindTransceiver)
 	kept, brief, later := e.submit(mt("old")), e.submit(mt("brief")), mt("scheduled")

@@ -80,6 +80,7 @@ func TestOnDelivers(t *testing.T) {
 }
 
 func TestScheduled(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	e := r.bound(smpp.BindTransceiver)
 	m := mt("x")

@@ -184,6 +184,7 @@ func TestMONumberAlone(t *testing.T) {
 }
 
 func TestMONoAnswer(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(c *Config) { c.ResponseTimeout, c.Window = 250*time.Millisecond, 1 })
 	e := r.bound(smpp.BindReceiver)
 	s := r.mo(MO{Text: "x"})

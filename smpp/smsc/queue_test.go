@@ -77,3 +77,34 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// What is handed to a connection that ends at that moment goes to the next that waits.
+func TestQueueHandedTooLate(t *testing.T) {
+	for range 300 {
+		var q queue
+		done := make(chan struct{})
+		one, two := make(chan *delivery, 1), make(chan *delivery, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := func(n int) {
+			for waiting := 0; waiting < n; {
+				q.mu.Lock()
+				waiting = len(q.takers)
+				q.mu.Unlock()
+			}
+		}
+		go func() { one <- q.take(ctx, done, addressRange{}) }()
+		wait(1)
+		go func() { two <- q.take(ctx, nil, addressRange{}) }()
+		wait(2)
+		close(done)
+		q.put(&delivery{}, time.Time{})
+		if d := <-one; d == nil {
+			select {
+			case <-two:
+			case <-time.After(patience):
+				t.Fatal("nobody has it")
+			}
+		}
+		cancel()
+	}
+}

@@ -118,18 +118,24 @@ func TestAccountRanges(t *testing.T) {
 	}
 }
 
-// Binds of one account that are equally free get messages in turn.
-func TestTurns(t *testing.T) {
-	r := start(t)
-	all := []*esme{r.bound(smpp.BindReceiver), r.bound(smpp.BindTransceiver), r.bound(smpp.BindReceiver)}
+// waiting waits until n binds wait for a message.
+func (r *rig) waiting(n int) {
+	r.t.Helper()
 	r.until(func() bool {
 		q := &r.accounts[0].queue
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		return len(q.takers) == len(all)
+		return len(q.takers) == n
 	})
+}
+
+// Binds of one account that are equally free get messages in turn.
+func TestTurns(t *testing.T) {
+	r := start(t)
+	all := []*esme{r.bound(smpp.BindReceiver), r.bound(smpp.BindTransceiver), r.bound(smpp.BindReceiver)}
 	for range 4 {
 		for i, e := range all {
+			r.waiting(len(all))
 			s := r.mo(MO{Text: "BAL"})
 			e.takes(t)
 			if !s.result().OK() {
