@@ -20,7 +20,7 @@ type TLSConfig struct {
 	ServerName string `mapstructure:"server_name"` // in the SMSC's certificate; empty: the host of address
 }
 
-var errNoCA = errors.New("holds no certificate in PEM")
+var errNoCertificate = errors.New("holds no certificate in PEM")
 
 // client reads the files. The error names the key that is wrong.
 func (c *TLSConfig) client() (_ *tls.Config, key string, err error) {
@@ -32,15 +32,27 @@ func (c *TLSConfig) client() (_ *tls.Config, key string, err error) {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, "tls.ca_file", fmt.Errorf("%s: %w", c.CAFile, errNoCA)
+			return nil, "tls.ca_file", fmt.Errorf("%s: %w", c.CAFile, errNoCertificate)
 		}
 	}
 	if c.CertFile != "" || c.KeyFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		cert, err := os.ReadFile(c.CertFile)
 		if err != nil {
 			return nil, "tls.cert_file", err
 		}
-		conf.Certificates = []tls.Certificate{cert}
+		if !x509.NewCertPool().AppendCertsFromPEM(cert) {
+			return nil, "tls.cert_file", fmt.Errorf("%s: %w", c.CertFile, errNoCertificate)
+		}
+		key, err := os.ReadFile(c.KeyFile)
+		if err != nil {
+			return nil, "tls.key_file", err
+		}
+		defer clear(key)
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, "tls.key_file", fmt.Errorf("%s: %w", c.KeyFile, err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, "", nil
 }
