@@ -2,8 +2,6 @@
 // that are not ours, and have another's dissector read what goes over the wire.
 //
 //	netsmpp_test.go   Net::SMPP of Perl (Debian: libnet-smpp-perl), as SMSC and as ESME
-//	node_test.go      node-smpp, as SMSC, also over TLS
-//	osmomsc_test.go   osmo-msc's SMPP port (Debian: osmo-msc)
 //	capture_test.go   everything at once, through tshark's SMPP dissector (Debian: tshark)
 //
 // A peer that is not installed skips its test; -short skips all. Peers in a scripting

@@ -203,17 +203,3 @@ func (e *esme) submit(to, text string, receipt byte) (ids []string) {
 	}
 	return ids
 }
-
-// wantStatus checks that an operation was answered with a status.
-func wantStatus(t *testing.T, err error, want smpp.Status) {
-	t.Helper()
-	got := smpp.StatusOK
-	if se, ok := err.(*smpp.StatusError); ok {
-		got = se.Status
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if got != want {
-		t.Errorf("answered %v, want %v", got, want)
-	}
-}

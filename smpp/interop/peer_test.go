@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -204,16 +203,6 @@ func (p *peer) none(kinds ...string) {
 			p.t.Errorf("%s: a PDU that nobody expects: %+v", p.name, e)
 		}
 	}
-}
-
-// copied is a directory of testdata in a place where a package manager may write.
-func copied(t *testing.T, source string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // words is text of so many characters, no two parts of which are alike.
