@@ -56,6 +56,9 @@ func TestDuplicated(t *testing.T) {
 				p.ack(m, smpp.StatusOK)
 				p.confirm(m)
 				if n++; n%10 == 0 {
+					if n == 100 {
+						time.Sleep(100 * time.Millisecond) // all is confirmed by now
+					}
 					p.confirm(m)
 				}
 			})
