@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -343,5 +345,37 @@ func TestSequenceNumbers(t *testing.T) {
 	}
 	if s.slots[1].turn != 2 {
 		t.Errorf("did not begin again: turn %d", s.slots[1].turn)
+	}
+}
+
+// With TLS too a cut loses nothing.
+func TestTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	l := listen(t, Config{Rate: 1000, For: 300 * time.Millisecond, DisconnectEvery: 50 * time.Millisecond, Seed: 1,
+		TLS: &tls.Config{Certificates: certified.TLS.Certificates}})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			p, status := bind(t, l, smpp.BindTransceiver, smpp.Bind{SystemID: "peer"})
+			if status == smpp.StatusOK {
+				p.serve(func(m smpp.PDU) { p.ack(m, smpp.StatusOK) })
+			}
+			p.conn.Close()
+			if l.Progress().Acked == 300 {
+				return
+			}
+		}
+	}()
+	r, err := l.Run(t.Context())
+	stop()
+	<-ended
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Acked != 300 || r.Disconnects == 0 || !r.OK() {
+		t.Errorf("%+v", r)
 	}
 }

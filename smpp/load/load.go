@@ -329,10 +329,14 @@ func (l *Load) cutSessions(ctx context.Context) {
 			s := l.receivers[which%uint64(len(l.receivers))]
 			s.cut = true
 			l.counts.disconnects++
-			if tcp, ok := s.conn.(*net.TCPConn); ok && reset {
+			conn := s.conn
+			if c, ok := conn.(*tls.Conn); ok {
+				conn = c.NetConn() // without a farewell, as networks do it
+			}
+			if tcp, ok := conn.(*net.TCPConn); ok && reset {
 				tcp.SetLinger(0)
 			}
-			s.conn.Close()
+			conn.Close()
 		}
 		l.mu.Unlock()
 	}
