@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -194,6 +195,9 @@ func (c *conn) listen(ctx context.Context) {
 		}
 		p, err := r.Next()
 		var bad *smpp.DecodeError
+		if stopped, _ := c.s.dice.stopped(); stopped && errors.Is(err, os.ErrDeadlineExceeded) {
+			continue // nobody was looking
+		}
 		if err != nil && !errors.As(err, &bad) {
 			c.unreadable(err)
 			return

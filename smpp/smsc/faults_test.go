@@ -430,14 +430,50 @@ func TestWriteOctetsAndGlue(t *testing.T) {
 		t.Error(p.Command)
 	}
 	r.setFaults(Faults{Glue: Duration(100 * time.Millisecond)})
-	for range 5 {
-		e.send(smpp.EnquireLink, nil)
-	}
+	e.send(smpp.EnquireLink, nil)
+	e.silent(20 * time.Millisecond)
+	e.send(smpp.EnquireLink, nil)
 	b := make([]byte, 1000)
 	e.nc.SetReadDeadline(time.Now().Add(patience))
-	if n, err := e.r.Read(b); n != 5*smpp.HeaderLen || err != nil {
+	if n, err := e.r.Read(b); n != 2*smpp.HeaderLen || err != nil {
 		t.Errorf("one read takes %d octets, %v", n, err)
 	}
+}
+
+// Who does not read is not surprised that nothing comes.
+func TestStopReadingIsNotSilence(t *testing.T) {
+	r := start(t, func(c *Config) { c.EnquireLink, c.ResponseTimeout = 100*time.Millisecond, 100*time.Millisecond })
+	r.setFaults(Faults{StopReading: true})
+	e := r.connect()
+	e.send(smpp.BindTransceiver, &smpp.Bind{SystemID: systemID, Password: secretOf(password)})
+	r.setFaults(Faults{})
+	e.want(smpp.BindTransceiverResp)
+	r.setFaults(Faults{StopReading: true})
+	e.silent(500 * time.Millisecond)
+}
+
+// A message does not take the number of a broken PDU whose answer is still to come.
+func TestCollisionWithBroken(t *testing.T) {
+	r := start(t)
+	e := r.bound(smpp.BindTransceiver)
+	e.ask(smpp.EnquireLink, nil) // its request 2; the next is 3
+	for range 2 {                // our requests 1 and 2
+		s := r.mo(MO{Text: "BAL"})
+		e.takes(t)
+		s.result()
+	}
+	r.setFaults(Faults{UnknownCommand: 1, SequenceCollision: 1})
+	s := r.mo(MO{Text: "BAL"})
+	e.nc.SetReadDeadline(time.Now().Add(patience))
+	if frame, err := smpp.ReadFrame(e.r, 1000); err != nil || binary.BigEndian.Uint32(frame[12:]) != 3 {
+		t.Fatalf("%x %v", frame, err)
+	}
+	p, _ := e.message()
+	if p.Sequence == 3 {
+		t.Error("both have number 3")
+	}
+	e.ack(p, smpp.StatusOK)
+	s.result()
 }
 
 // segments does what WriteOctets says; TCP may put segments together again.

@@ -52,8 +52,9 @@ func (q *queue) put(d *delivery, due time.Time) {
 	q.order++
 	d.due, d.order = due, q.order
 	heap.Push(&q.heap, d)
-	q.hand(time.Now())
-	if len(q.takers) > 0 && len(q.heap) > 0 && q.heap[0] == d {
+	now := time.Now()
+	q.hand(now)
+	if len(q.takers) > 0 && d.due.After(now) && (q.heap[0] == d || !q.heap[0].due.After(now)) {
 		for _, t := range q.takers {
 			select {
 			case t.look <- struct{}{}:
@@ -125,7 +126,7 @@ func (q *queue) take(ctx context.Context, done <-chan struct{}, serves addressRa
 			select {
 			case d := <-t.got: // handed over meanwhile
 				heap.Push(&q.heap, d)
-				q.hand(now)
+				q.hand(time.Now())
 			default:
 			}
 			return nil

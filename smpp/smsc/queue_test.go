@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"starhash/smpp"
 )
 
 // Deliveries leave when they are due, those of the same time in the order in which
@@ -97,7 +99,7 @@ func TestQueueHandedTooLate(t *testing.T) {
 		go func() { two <- q.take(ctx, nil, addressRange{}) }()
 		wait(2)
 		close(done)
-		q.put(&delivery{}, time.Time{})
+		q.put(&delivery{}, time.Now())
 		if d := <-one; d == nil {
 			select {
 			case <-two:
@@ -106,5 +108,28 @@ func TestQueueHandedTooLate(t *testing.T) {
 			}
 		}
 		cancel()
+	}
+}
+
+// One that is not yet due wakes who waits for its range, though another, for a range
+// that nobody serves, is due before it.
+func TestQueueBehindAnotherRange(t *testing.T) {
+	to := func(address string) *delivery {
+		return &delivery{mo: true, message: &smpp.Message{Dest: smpp.Address{Addr: address}}}
+	}
+	var q queue
+	q.put(to("8000"), time.Now())
+	got := make(chan *delivery, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() { got <- q.take(ctx, nil, addressRange{prefix: "7001"}) }()
+	for waiting := 0; waiting == 0; {
+		q.mu.Lock()
+		waiting = len(q.takers)
+		q.mu.Unlock()
+	}
+	q.put(to("7001"), time.Now().Add(50*time.Millisecond))
+	if d := <-got; d == nil {
+		t.Error("waited in vain")
 	}
 }
