@@ -78,6 +78,20 @@ type BindConfig struct {
 	MaxPDU          int    `mapstructure:"max_pdu"`          // octets of the longest PDU we read (73728)
 	IMSITLV         uint16 `mapstructure:"imsi_tlv"`         // vendor TLV in which the SMSC sends the IMSI; 0: none
 	RequestReceipts bool   `mapstructure:"request_receipts"` // ask for a delivery receipt of every submitted message
+
+	// SMSC names whose message ids they are (Address, or Name with Outbind):
+	// a receipt may come on any bind that names the same one.
+	SMSC string `mapstructure:"smsc"`
+	// ResponseIDs and ReceiptIDs are how message ids are spelled in
+	// submit_sm_resp and in the text of receipts: text, decimal or hex (text).
+	ResponseIDs string `mapstructure:"response_ids"`
+	ReceiptIDs  string `mapstructure:"receipt_ids"`
+	// Reaches are the first digits of the MSISDNs that the bind can deliver to
+	// (none: it can to all).
+	Reaches []string `mapstructure:"reaches"`
+	// ValidityPeriod is the form of the validity_period that the SMSC reads:
+	// relative, absolute or none (relative). See Validity.
+	ValidityPeriod string `mapstructure:"validity_period"`
 }
 
 // SetDefaults fills in what is zero.
@@ -97,6 +111,13 @@ func (c *BindConfig) SetDefaults() {
 	setDefault(&c.ReconnectMin, 500*time.Millisecond)
 	setDefault(&c.ReconnectMax, 30*time.Second)
 	setDefault(&c.MaxPDU, DefaultMaxPDU)
+	setDefault(&c.ResponseIDs, idText)
+	setDefault(&c.ReceiptIDs, idText)
+	setDefault(&c.ValidityPeriod, validityRelative)
+	if c.Outbind.Listen == "" {
+		setDefault(&c.SMSC, c.Address)
+	}
+	setDefault(&c.SMSC, c.Name)
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -179,6 +200,7 @@ func (c *BindConfig) Validate() []configs.Problem {
 	span("reconnect_max", c.ReconnectMax, c.ReconnectMin, time.Hour)
 	c.validateTLS(bad)
 	c.validateOutbind(bad, text)
+	c.validateOutbound(bad)
 	return ps
 }
 

@@ -15,6 +15,7 @@
 //	cbs.go      data codings and packed septets of USSD
 //	concat.go   which part of a long message a message is
 //	receipt.go  delivery receipts
+//	ids.go      message ids as SMSCs spell them; prefixes that a bind reaches; validity_period
 //	config.go   BindConfig
 //	esme.go     ESME: its sessions, bound and bound again; Submit
 //	tls.go      a bind's TLS

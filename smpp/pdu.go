@@ -378,10 +378,13 @@ type Message struct {
 
 // Bits of esm_class: §5.2.12.
 const (
-	ESMClassTypeMask     byte = 0x3C // message type
-	ESMClassReceipt      byte = 0x04 // SMSC delivery receipt
-	ESMClassIntermediate byte = 0x20 // intermediate delivery notification
-	ESMClassUDHI         byte = 0x40 // the payload begins with a user data header
+	ESMClassTypeMask          byte = 0x3C // message type; 0: an ordinary one
+	ESMClassReceipt           byte = 0x04 // SMSC delivery receipt
+	ESMClassDeliveryAck       byte = 0x08 // a handset's delivery acknowledgement
+	ESMClassManualAck         byte = 0x10 // its user's acknowledgement
+	ESMClassConversationAbort byte = 0x18 // Korean CDMA
+	ESMClassIntermediate      byte = 0x20 // intermediate delivery notification
+	ESMClassUDHI              byte = 0x40 // the payload begins with a user data header
 )
 
 // Format prints what a log may hold: no payload, no optional parameters.

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 )
 
@@ -10,10 +11,15 @@ import (
 type Receipt struct {
 	// MessageID is that of the submit_sm_resp, as the SMSC spells it here:
 	// some write it in decimal here and in hexadecimal there.
-	MessageID string
-	State     string // DELIVRD, EXPIRED, DELETED, UNDELIV, ACCEPTD, UNKNOWN, REJECTD, ENROUTE, or the vendor's own
-	Err       string // the network's or the SMSC's error code, "" or "000" for none
-	Done      string // the time of the final state as the SMSC wrote it: YYMMDDhhmm, with seconds in some, in a time zone of its own
+	// It is ParameterID where there is one, else TextID; see BindConfig.ReceiptID.
+	MessageID   string
+	ParameterID string // receipted_message_id: §5.3.2.12
+	TextID      string // id: in the text
+
+	State   string // DELIVRD, EXPIRED, DELETED, UNDELIV, ACCEPTD, UNKNOWN, REJECTD, ENROUTE, or the vendor's own
+	Err     string // the SMSC's error code, "" or "000" for none; vendors write decimal or hexadecimal
+	Network string // network_error_code, §5.3.2.31: "GSM 0x001B", "" for none
+	Done    string // the time of the final state as the SMSC wrote it: YYMMDDhhmm, with seconds in some, in a time zone of its own
 
 	// Intermediate says that a final state will follow: §5.2.12.
 	Intermediate bool
@@ -30,6 +36,15 @@ var messageStates = [...]string{
 // quotes the message, so nothing is read behind it.
 var receiptFields = []string{"id:", "sub:", "dlvrd:", "submit date:", "done date:", "stat:", "err:"}
 
+// receiptSpellings are how vendors write some of the keys.
+var receiptSpellings = strings.NewReplacer("submit_date:", "submit date:", "done_date:", "done date:", "status:", "  stat:", "error:", "  err:")
+
+// receiptBlanks end a field.
+const receiptBlanks = " \t\r\n,;|"
+
+// maxReceiptField bounds what is read of a field: message_id has 65 octets (§5.2.23).
+const maxReceiptField = 64
+
 // ParseReceipt reads a delivery receipt or intermediate notification out of a
 // deliver_sm or data_sm. Parameters of the PDU (receipted_message_id,
 // message_state) go before the text, whose fields may come in any order and
@@ -45,17 +60,34 @@ func ParseReceipt(m *Message) (r Receipt, ok bool) {
 	}
 	r.Intermediate = kind == ESMClassIntermediate
 	fields := receiptText(m)
-	r.MessageID, r.State = fields["id:"], strings.ToUpper(fields["stat:"])
+	r.MessageID, r.TextID, r.State = fields["id:"], fields["id:"], strings.ToUpper(fields["stat:"])
 	r.Err, r.Done = fields["err:"], fields["done date:"]
 	if id, has := m.TLVs.Get(TagReceiptedMessageID); has {
 		if id = bytes.TrimRight(id, "\x00"); len(id) > 0 {
-			r.MessageID = string(id)
+			r.MessageID = string(id[:min(len(id), maxReceiptField)])
+			r.ParameterID = r.MessageID
 		}
+	}
+	if n, has := m.TLVs.Get(TagNetworkErrorCode); has && len(n) == 3 && (n[1] != 0 || n[2] != 0) {
+		r.Network = fmt.Sprintf("%s 0x%02X%02X", networkType(n[0]), n[1], n[2])
 	}
 	if s, has := m.TLVs.Get(TagMessageState); has && len(s) == 1 && int(s[0]) < len(messageStates) && s[0] > 0 {
 		r.State = messageStates[s[0]]
 	}
 	return r, r.MessageID != "" || r.State != ""
+}
+
+// networkType names the first octet of network_error_code.
+func networkType(n byte) string {
+	switch n {
+	case 1:
+		return "ANSI-136"
+	case 2:
+		return "IS-95"
+	case 3:
+		return "GSM"
+	}
+	return fmt.Sprintf("network %d", n)
 }
 
 // receiptText finds the fields of appendix B in the payload, which is read as
@@ -70,31 +102,34 @@ func receiptText(m *Message) map[string]string {
 		payload = appendUCS2(nil, payload)
 	}
 	text := string(payload)
-	lower := asciiLower(text)
+	lower := receiptSpellings.Replace(asciiLower(text))
 	if i := fieldAt(lower, "text:"); i >= 0 {
 		text, lower = text[:i], lower[:i]
 	}
 	fields := make(map[string]string, len(receiptFields))
 	for _, key := range receiptFields {
 		if i := fieldAt(lower, key); i >= 0 {
-			value := strings.TrimLeft(text[i+len(key):], " ")
-			value, _, _ = strings.Cut(value, " ")
-			if !startsWithField(asciiLower(value)) {
-				fields[key] = strings.TrimRight(value, "\x00\r\n")
+			value := strings.TrimLeft(text[i+len(key):], receiptBlanks)
+			if end := strings.IndexAny(value, receiptBlanks); end >= 0 {
+				value = value[:end]
+			}
+			if !startsWithField(receiptSpellings.Replace(asciiLower(value))) {
+				value = strings.Trim(value, "\x00\"'")
+				fields[key] = value[:min(len(value), maxReceiptField)]
 			}
 		}
 	}
 	return fields
 }
 
-// fieldAt finds key at the start of the text or behind a blank.
+// fieldAt finds key at the start of the text or behind a blank or separator.
 func fieldAt(lower, key string) int {
 	for from := 0; ; {
 		i := strings.Index(lower[from:], key)
 		if i < 0 {
 			return -1
 		}
-		if i += from; i == 0 || lower[i-1] == ' ' {
+		if i += from; i == 0 || strings.IndexByte(receiptBlanks, lower[i-1]) >= 0 {
 			return i
 		}
 		from = i + 1
@@ -104,7 +139,7 @@ func fieldAt(lower, key string) int {
 // startsWithField says whether a value is none, because the next field's key
 // stands in its place. The keys with a blank inside are known by their halves.
 func startsWithField(lower string) bool {
-	if lower == "submit" || lower == "done" {
+	if lower == "submit" || lower == "done" || strings.HasPrefix(lower, "text:") {
 		return true
 	}
 	for _, key := range receiptFields {
