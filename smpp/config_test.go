@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 	}
 	for key, change := range map[string]func(*BindConfig){
 		"name":             func(c *BindConfig) { c.Name = "" },
-		"address":          func(c *BindConfig) { c.Address = "127.0.0.1" },
+		"address":          func(c *BindConfig) { c.Address, c.SMSC = "127.0.0.1", "127.0.0.1" },
 		"system_id":        func(c *BindConfig) { c.SystemID = "sixteen-letters-" },
 		"system_type":      func(c *BindConfig) { c.SystemType = "a\nb" },
 		"address_range":    func(c *BindConfig) { c.AddressRange = strings.Repeat("x", 41) },
