@@ -96,7 +96,7 @@ func (f *flood) accept(l net.Listener) {
 func (f *flood) serve(conn *net.TCPConn) {
 	defer conn.Close()
 	r := bufio.NewReaderSize(conn, 64<<10)
-	bind, err := floodHeader(r)
+	bind, err := readHeader(r)
 	if err != nil {
 		return
 	}
@@ -118,8 +118,8 @@ func (f *flood) serve(conn *net.TCPConn) {
 	writer.Wait()
 }
 
-// floodHeader reads a PDU of which the header says all.
-func floodHeader(r *bufio.Reader) (PDU, error) {
+// readHeader reads a PDU of which the header says all.
+func readHeader(r *bufio.Reader) (PDU, error) {
 	head, err := r.Peek(HeaderLen)
 	if err != nil {
 		return PDU{}, err
@@ -142,7 +142,7 @@ func (c *floodConn) read(r *bufio.Reader) {
 		}
 		c.mu.Lock()
 		for r.Buffered() >= HeaderLen && !c.deaf {
-			p, err := floodHeader(r)
+			p, err := readHeader(r)
 			if err != nil {
 				break // the next Peek says so
 			}
