@@ -25,6 +25,12 @@ func TestValidate(t *testing.T) {
 		"password":         func(c *BindConfig) { c.Password = secret.New(make([]byte, 65)) },
 		"bind":             func(c *BindConfig) { c.Bind = "transciever" },
 		"window":           func(c *BindConfig) { c.Window = -1 },
+		"sessions":         func(c *BindConfig) { c.Sessions = 17 },
+		"throughput":       func(c *BindConfig) { c.Throughput = -1 },
+		"overload":         func(c *BindConfig) { c.Overload = "silence" },
+		"answer_within":    func(c *BindConfig) { c.AnswerWithin = time.Millisecond },
+		"address_ton":      func(c *BindConfig) { c.AddressTON = 7 },
+		"address_npi":      func(c *BindConfig) { c.AddressNPI = 19 },
 		"inbound_queue":    func(c *BindConfig) { c.InboundQueue = 1e6 },
 		"source_ton":       func(c *BindConfig) { c.SourceTON = 7 },
 		"source_npi":       func(c *BindConfig) { c.SourceNPI = 19 },
@@ -38,6 +44,29 @@ func TestValidate(t *testing.T) {
 		"default_alphabet": func(c *BindConfig) { c.DefaultAlphabet = "utf-8" },
 		"languages":        func(c *BindConfig) { c.DefaultAlphabet, c.Languages = "latin1", []string{"tr"} },
 		"languages[1]":     func(c *BindConfig) { c.Languages = []string{"tr", "fr"} },
+	} {
+		c := good
+		change(&c)
+		if ps := c.Validate(); len(ps) != 1 || ps[0].Key != key {
+			t.Errorf("%s: %v", key, ps)
+		}
+	}
+}
+
+func TestValidateOutbind(t *testing.T) {
+	good := BindConfig{Name: "smsc-1", SystemID: "starhash", Password: secret.New([]byte("x")), Bind: Receiver,
+		Outbind: OutbindConfig{Listen: "127.0.0.1:2776", SystemID: "SMSC", Password: secret.New([]byte("y"))}}
+	good.SetDefaults()
+	if ps := good.Validate(); len(ps) > 0 { // and no address: it does not dial
+		t.Fatalf("%v", ps)
+	}
+	for key, change := range map[string]func(*BindConfig){
+		"outbind.listen":    func(c *BindConfig) { c.Outbind.Listen = "2776" },
+		"outbind.system_id": func(c *BindConfig) { c.Outbind.SystemID = "" },
+		"outbind.password":  func(c *BindConfig) { c.Outbind.Password = secret.Value{} },
+		"bind":              func(c *BindConfig) { c.Bind = Pair },
+		"tls.enabled":       func(c *BindConfig) { c.TLS.Enabled = true },
+		"sessions":          func(c *BindConfig) { c.Sessions = 17 },
 	} {
 		c := good
 		change(&c)
