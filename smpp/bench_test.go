@@ -13,30 +13,6 @@ import (
 	"testing"
 )
 
-func BenchmarkDecode(b *testing.B) {
-	m := mo("263771000001", strings.Repeat("a", 140))
-	m.TLVs = TLVs{{TagUserMessageReference, []byte{0, 1}}, {0x1502, []byte("640012345678901")}}
-	frame := appended(b, PDU{Command: DeliverSM, Sequence: 1, Body: m})
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Decode(frame); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkAppend(b *testing.B) {
-	p := PDU{Command: SubmitSM, Sequence: 1, Body: mt("263771000001", strings.Repeat("a", 140))}
-	var frame []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		var err error
-		if frame, err = Append(frame[:0], p); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // benchWindow is how many requests the benchmarks have under way.
 const benchWindow = 1000
 
