@@ -54,6 +54,16 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// await waits until a text stands in what was written.
+func (l *lockedBuffer) await(t *testing.T, text string) {
+	t.Helper()
+	for end := time.Now().Add(patience); !strings.Contains(l.String(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain for %q", patience, text)
+		}
+	}
+}
+
 // peer is a process of testdata that speaks JSON lines.
 type peer struct {
 	t      *testing.T
