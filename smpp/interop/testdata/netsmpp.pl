@@ -15,13 +15,14 @@ sub tell_ { print $json->encode({@_}), "\n" }
 
 my %name = map { Net::SMPP::pdu_tab->{$_}{cmd} => $_ } grep { $_ < 0x10000 || $_ >= 0x80000000 && $_ < 0x80010000 } keys %{Net::SMPP::pdu_tab()};
 my %command = reverse %name;
-my ($listener, %session, %number, $bound, $messages, $refuse) = (undef, (), (), 0, 0, 0);
+my ($listener, %session, %number); # sessions by number, and their numbers by file descriptor
+my ($sessions, $messages, $refuse) = (0, 0, 0);
 my $all = IO::Select->new(\*STDIN);
 
 sub session {
     my ($s) = @_;
-    $session{++$bound} = $s;
-    $number{fileno $s} = $bound;
+    $session{++$sessions} = $s;
+    $number{fileno $s} = $sessions;
     $all->add($s);
 }
 
