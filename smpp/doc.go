@@ -17,7 +17,7 @@
 //	receipt.go  delivery receipts
 //	ids.go      message ids as SMSCs spell them; prefixes that a bind reaches; validity_period
 //	config.go   BindConfig
-//	esme.go     ESME: its sessions, bound and bound again; Submit
+//	esme.go     ESME: its sessions, bound and bound again; Submit; operations.go: Query, Cancel, Replace
 //	tls.go      a bind's TLS
 //	outbind.go  connections that the SMSC opens
 //	session.go  one connection: bind, reader, keeper of the link
@@ -61,14 +61,21 @@
 //
 //	PDU that does not decode            its own response or generic_nack with a fitting status; the bind lives
 //	command_length out of bounds        generic_nack ESME_RINVCMDLEN, reconnect: nobody knows where the next PDU is
-//	InboundQueue full                   ESME_RTHROTTLED at once
+//	InboundQueue full                   ESME_RTHROTTLED at once, or ESME_RX_T_APPN: Overload
+//	no answer within AnswerWithin       the same, from the session; the application's own comes too late and does nothing
+//	ESME_RTHROTTLED, ESME_RMSGQFUL      the caller gets the status; the bind sends at half the rate, and comes back: pace.go
 //	message on a transmitter            ESME_RINVBNDSTS
 //	the application panics              ESME_RX_T_APPN, the stack in the log
+//	we panic                            the stack in the log, reconnect; the other sessions live
+//	rubbish without end                 counted; in the log 20 lines, then one a second
 //	no PDU for EnquireLink              enquire_link; nothing for ResponseTimeout: reconnect
 //	peer does not read for WriteTimeout reconnect
 //	unbind by the SMSC                  unbind_resp, reconnect
+//	one session of several lost         requests go to the others; what waits for a place waits for one of theirs
 //	connection lost                     reconnect after a jittered pause that doubles; messages queued for the
 //	                                    application and not yet begun are dropped, since the SMSC sends them again
+//	TLS file broken or gone             a problem at the start; later in the log, the same pause
+//	stranger's or no outbind            closed, within BindTimeout, nothing said; 16 such connections at most
 //	bind refused                        the status in the log, the same pause
 //	response after ResponseTimeout      in the log with its message id
 //	stop                                intake refused with ESME_RX_T_APPN, what is owed waited for, unbind; bounded

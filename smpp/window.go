@@ -63,11 +63,10 @@ func (w *windows) take(ctx context.Context) (*session, error) {
 	return me.on, nil
 }
 
-// best is the session with most room; nil when there is none. One that has ended
-// and is not removed yet has none. w.mu is held.
+// best is the session with most room; nil when there is none. w.mu is held.
 func (w *windows) best() (best *session) {
 	for _, s := range w.sessions {
-		if s.free > 0 && (best == nil || s.free > best.free) && !s.hasEnded() {
+		if s.free > 0 && (best == nil || s.free > best.free) {
 			best = s
 		}
 	}

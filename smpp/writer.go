@@ -126,6 +126,7 @@ func (s *session) write() {
 			chunk := rest[:min(writeChunk, len(rest))]
 			s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 			if _, err := s.conn.Write(chunk); err != nil {
+				clear(batch.octets)
 				s.end(fmt.Errorf("write: %w", err), false)
 				return
 			}
