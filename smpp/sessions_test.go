@@ -17,6 +17,7 @@ func (r *rig) severalBound(n int) []*peer {
 	for range n {
 		p := r.accept()
 		p.grant()
+		synctest.Wait() // bound before the next: submissions go to the first of equals
 		ps = append(ps, p)
 	}
 	if err := r.esme.AwaitBound(r.t.Context()); err != nil {
