@@ -64,6 +64,7 @@ func TestCapture(t *testing.T) {
 		smpp.BindTransceiver, smpp.BindTransceiverResp, smpp.BindTransmitter, smpp.BindTransmitterResp,
 		smpp.BindReceiver, smpp.BindReceiverResp, smpp.SubmitSM, smpp.SubmitSMResp, smpp.DeliverSM, smpp.DeliverSMResp,
 		smpp.DataSM, smpp.DataSMResp, smpp.EnquireLink, smpp.EnquireLinkResp, smpp.CommandAlert, smpp.GenericNack,
+		smpp.QuerySM, smpp.QuerySMResp, smpp.ReplaceSM, smpp.ReplaceSMResp, smpp.CancelSM, smpp.CancelSMResp,
 		smpp.Unbind, smpp.UnbindResp,
 	} {
 		if c.messages[command] == 0 {
@@ -266,6 +267,21 @@ func mixed(t *testing.T, c *capture, total int) map[smpp.CommandID]int {
 		})
 	}
 	workers.Wait()
+	kept := one.submit(phone, "Balance USD 5.00", 0)
+	source := smpp.Address{Addr: shortCode}
+	if _, err := one.Query(t.Context(), &smpp.Query{MessageID: kept[0], Source: source}); err != nil {
+		t.Errorf("query_sm: %v", err)
+	}
+	if err := sim.SetOff(t.Context(), phone, true); err != nil {
+		t.Fatal(err)
+	}
+	kept = one.submit(phone, "Balance USD 6.00", 0)
+	if err := errors.Join(
+		one.Replace(t.Context(), &smpp.Replace{MessageID: kept[0], Source: source, Payload: []byte("Balance USD 7.00"), ValidityPeriod: "000001000000000R"}),
+		one.Cancel(t.Context(), &smpp.Cancel{MessageID: kept[0], Source: source, Dest: smpp.Address{TON: 1, NPI: 1, Addr: phone}}),
+	); err != nil {
+		t.Error(err)
+	}
 	if refused.Load() == 0 {
 		t.Error("nothing was throttled")
 	}
@@ -279,6 +295,8 @@ func mixed(t *testing.T, c *capture, total int) map[smpp.CommandID]int {
 	for _, bind := range []smpp.CommandID{smpp.BindTransceiverResp, smpp.BindReceiverResp, smpp.BindTransmitterResp} {
 		c.await(t, bind, 2)
 	}
+	one.bound()
+	two.bound()
 	// tshark takes nothing over 64 KiB for SMPP, so not quite the longest.
 	sim.mo(t, smsc.MO{Text: words(65000), Split: "payload"})
 	c.await(t, smpp.EnquireLink, 1)

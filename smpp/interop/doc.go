@@ -2,6 +2,7 @@
 // that are not ours, and have another's dissector read what goes over the wire.
 //
 //	netsmpp_test.go   Net::SMPP of Perl (Debian: libnet-smpp-perl), as SMSC and as ESME
+//	node_test.go      node-smpp, as SMSC, also over TLS
 //	osmomsc_test.go   osmo-msc's SMPP port (Debian: osmo-msc), with a phone that bss_test.go plays
 //	capture_test.go   everything at once, through tshark's SMPP dissector (Debian: tshark)
 //

@@ -27,6 +27,7 @@ const (
 type esme struct {
 	*smpp.ESME
 	t      *testing.T
+	port   int // of the SMSC
 	log    lockedBuffer
 	sms    chan sms
 	alerts chan string
@@ -71,7 +72,7 @@ func startESME(t *testing.T, port int, change func(*smpp.BindConfig)) *esme {
 		t.Fatal(ps)
 	}
 	e := &esme{
-		t: t, sms: make(chan sms, 1000), alerts: make(chan string, 10),
+		t: t, port: port, sms: make(chan sms, 1000), alerts: make(chan string, 10),
 		parts: make(map[partsKey][]smpp.Part), coding: make(map[partsKey]smpp.Encoding),
 	}
 	e.ESME = smpp.NewESME(cfg, slog.New(slog.NewTextHandler(&e.log, nil)), e)

@@ -161,6 +161,7 @@ func TestNetSMPPAsSMSC(t *testing.T) {
 			t.Errorf("alert from %q", from)
 		}
 	})
+	t.Run("query, cancel, replace", func(t *testing.T) { inquire(t, e) })
 	t.Run("refused", func(t *testing.T) {
 		e.mu.Lock()
 		e.refuse = smpp.StatusTempAppErr
