@@ -24,7 +24,11 @@ type metrics struct {
 	duration     prometheus.Histogram
 	keyWait      prometheus.Histogram
 	outbox       *prometheus.CounterVec
+	outboxTime   prometheus.Histogram
+	outboxLater  prometheus.Gauge
+	attempts     *prometheus.CounterVec
 	receipts     *prometheus.CounterVec
+	special      *prometheus.CounterVec
 	alarms       prometheus.Counter
 }
 
@@ -44,12 +48,21 @@ func newMetrics() *metrics {
 			Help: "Waiting for a dynamic key that was not opened ahead.", Buckets: seconds}),
 		outbox: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mt_messages_total",
 			Help: "MT messages by purpose and what became of them."}, []string{"purpose", "result"}),
+		outboxTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_mt_seconds",
+			Help: "From writing an MT message to the SMSC's last submit_sm_resp.", Buckets: prometheus.ExponentialBuckets(0.002, 4, 13)}),
+		outboxLater: prometheus.NewGauge(prometheus.GaugeOpts{Name: "starhash_mt_waiting",
+			Help: "MT messages that wait in the store for a bind or for the SMSC, of all gateways."}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mt_attempts_total",
+			Help: "Submissions of parts of MT messages, by bind and what came of them."}, []string{"bind", "result"}),
+		special: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mo_special_total",
+			Help: "Messages of the SMSC that are neither a subscriber's nor a readable receipt, by type."}, []string{"type"}),
 		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_receipts_total",
-			Help: "Delivery receipts by state."}, []string{"state"}),
+			Help: "Delivery receipts by state; parked: nothing waited for them yet."}, []string{"state"}),
 		alarms: prometheus.NewCounter(prometheus.CounterOpts{Name: "starhash_alarms_total",
 			Help: "Events that a person has to look at."}),
 	}
-	m.registry.MustRegister(m.messages, m.ack, m.transactions, m.duration, m.keyWait, m.outbox, m.receipts, m.alarms)
+	m.registry.MustRegister(m.messages, m.ack, m.transactions, m.duration, m.keyWait, m.outbox, m.outboxTime, m.outboxLater, m.attempts,
+		m.receipts, m.special, m.alarms)
 	return m
 }
 

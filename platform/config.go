@@ -52,6 +52,12 @@ type Config struct {
 		QuestionWait time.Duration `mapstructure:"question_wait"`
 		// Keep is how long a final transaction's record is kept.
 		Keep time.Duration `mapstructure:"keep"`
+		// ConfirmFor is how long a message to a subscriber is worth sending, and
+		// PendingFor how long the word that a transaction is pending.
+		ConfirmFor time.Duration `mapstructure:"confirm_for"`
+		PendingFor time.Duration `mapstructure:"pending_for"`
+		// ReceiptFor is how long a delivery receipt is waited for.
+		ReceiptFor time.Duration `mapstructure:"receipt_for"`
 		// Lease is how long a journal entry may lie still at one gateway before
 		// another takes it over.
 		Lease time.Duration `mapstructure:"lease"`
@@ -107,6 +113,9 @@ func (c *Config) SetDefaults() {
 	set(&c.Limits.QuestionWait, 5*time.Minute)
 	set(&c.Limits.Keep, 7*24*time.Hour)
 	set(&c.Limits.Lease, 30*time.Second)
+	set(&c.Limits.ConfirmFor, 24*time.Hour)
+	set(&c.Limits.PendingFor, time.Hour)
+	set(&c.Limits.ReceiptFor, 48*time.Hour)
 }
 
 func set[T comparable](v *T, def T) {
@@ -169,6 +178,10 @@ func (c *Config) Validate() []configs.Problem {
 		{c.Limits.QuestionWait, "limits.question_wait", 10 * time.Second, time.Hour},
 		{c.Limits.Keep, "limits.keep", time.Minute, 366 * 24 * time.Hour},
 		{c.Limits.Lease, "limits.lease", time.Second, time.Hour},
+		// What is older than Retention does not open any more.
+		{c.Limits.ConfirmFor, "limits.confirm_for", time.Minute, Retention - 2*time.Hour},
+		{c.Limits.PendingFor, "limits.pending_for", time.Minute, Retention - 2*time.Hour},
+		{c.Limits.ReceiptFor, "limits.receipt_for", time.Minute, 30 * 24 * time.Hour},
 	} {
 		bad(d.v >= d.min && d.v <= d.max, d.key, "is "+d.v.String(), fmt.Sprintf("%s to %s", d.min, d.max))
 	}

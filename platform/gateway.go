@@ -34,6 +34,7 @@ type Gateway struct {
 	zone    *time.Location
 	client  *http.Client
 	binds   []*smpp.ESME
+	routes  *routes
 	metrics *metrics
 
 	inHand   entries // journal and outbox entries that this process works on
@@ -83,8 +84,8 @@ func (g *Gateway) Alert(ctx context.Context, bind string, a *smpp.AlertNotificat
 func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
 	m := d.Message
 	bind := d.Bind.Config()
-	if r, ok := smpp.ParseReceipt(m); ok {
-		return g.statusOf(g.receipt(ctx, bind.Name, m.Source, r))
+	if m.ESMClass&smpp.ESMClassTypeMask != 0 {
+		return g.statusOf(g.special(ctx, bind, m))
 	}
 	in := mo{bind: bind.Name, shortCode: m.Dest.Addr, at: time.Now()}
 	var ok bool

@@ -177,7 +177,7 @@ func TestSentAtTheEnd(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	g.sent(ctx, 2, id, outboxEntry{Purpose: "answer"}, "submitted")
+	g.sent(ctx, 2, id, outboxEntry{Purpose: "answer"}, "submitted", nil)
 	if n := r.redis.XLen(t.Context(), outbox).Val(); n != 0 {
 		t.Error("the entry is still there")
 	}

@@ -501,6 +501,9 @@ func (r *rig) settled() {
 					return false
 				}
 			}
+			if n, err := r.redis.ZCard(r.t.Context(), key(p, "later")).Result(); err != nil || n > 0 {
+				return false
+			}
 		}
 		return true
 	})

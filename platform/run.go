@@ -70,6 +70,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err er
 	for _, b := range cfg.SMPP.Binds {
 		g.binds = append(g.binds, smpp.NewESME(b, log, g))
 	}
+	g.routes = newRoutes(g.binds)
+	g.metrics.registry.MustRegister(&bindMetrics{g.binds})
 	return g, nil
 }
 
@@ -158,6 +160,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 	workers.Go(func() { g.housekeep(ctx) })
+	workers.Go(func() { g.putBack(ctx) })
 	g.log.Info("gateway started", "node", g.cfg.Node, "binds", len(g.binds), "partitions", g.store.partitions)
 
 	<-ctx.Done()

@@ -37,7 +37,10 @@ const storeTimeout = 2 * time.Second
 //	{p07}:question:<msisdn>     a transfer that waits for YES, wrapped; what YES began
 //	{p07}:parts:<…>             hash: parts of a long message, wrapped
 //	{p07}:partial               sorted set: deadlines of incomplete long messages
-//	{p07}:receipt:<bind>:<id>   where a delivery receipt belongs
+//	{p07}:mt:<reference>:<purpose> hash: what became of a message, see messages.go
+//	{p07}:receipt:<smsc>:<id>   where a delivery receipt belongs, or one that came early
+//	{p07}:parked                sorted set: receipts that came early
+//	{p07}:later, {p07}:later:entries  outbox entries that wait for a bind or for the SMSC
 //	{p07}:journal, {p07}:outbox streams with the consumer group "gateways"
 //
 // What is confidential is wrapped by the Keyring before it gets here.
@@ -228,4 +231,10 @@ var (
 	raiseScript  = script("raise")
 	noteScript   = script("note")
 	cancelScript = script("cancel")
+
+	laterScript    = script("later")
+	dueScript      = script("due")
+	awaitScript    = script("await")
+	receiptScript  = script("receipt")
+	receivedScript = script("received")
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,15 @@ func traceCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		for _, line := range tx.Trace() {
+		messages, err := s.Messages(c.Context(), tx.Reference)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		lines := tx.Trace()
+		for _, m := range messages {
+			lines = append(lines, m.Trace(time.Now())...)
+		}
+		for _, line := range lines {
 			fmt.Fprintln(c.OutOrStdout(), line)
 		}
 		return nil
