@@ -266,16 +266,23 @@ func (e *ESME) request(ctx context.Context, p PDU) (PDU, error) {
 	return answer, err
 }
 
+// exchange waits for a place in a window first and for the moment to leave then,
+// so that those who waited for places do not leave all at once. It changes the
+// place for one on another session when its own has ended meanwhile.
 func (e *ESME) exchange(ctx context.Context, p PDU) (PDU, error) {
-	if !e.CanSubmit() {
-		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, e.windows.reason())
-	}
-	if err := e.pace.wait(ctx); err != nil {
-		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, err)
-	}
 	s, err := e.windows.take(ctx)
 	if err != nil {
 		return PDU{}, err
+	}
+	if err := e.pace.wait(ctx); err != nil {
+		e.windows.give(s)
+		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	for s.hasEnded() {
+		e.windows.give(s)
+		if s, err = e.windows.take(ctx); err != nil {
+			return PDU{}, err
+		}
 	}
 	defer e.windows.give(s)
 	return s.exchange(ctx, p)

@@ -155,3 +155,73 @@ func TestPaceThatComesBackTakesTheWaitingAlong(t *testing.T) {
 		}
 	})
 }
+
+// Those who waited for a place in the window do not make up for it all at once.
+func TestThroughputHoldsAfterAStall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Window, c.Throughput, c.ResponseTimeout = 10, 100, time.Minute })
+		p := r.bound()
+		defer p.close()
+		const n = 500
+		var all []<-chan outcome
+		for range n {
+			all = append(all, r.submit(mt("1", "x")))
+		}
+		var held []PDU
+		for range 10 {
+			held = append(held, p.wantCommand(SubmitSM))
+		}
+		time.Sleep(20 * time.Second) // of silence
+		start := time.Now()
+		go func() {
+			for _, q := range held {
+				p.write(PDU{Command: SubmitSMResp, Sequence: q.Sequence, Body: new(MessageResp)})
+			}
+		}()
+		for range n - len(held) {
+			p.answerSubmit("m")
+		}
+		if d := time.Since(start); d < 4800*time.Millisecond || d > 5*time.Second {
+			t.Errorf("%d left in %s at 100 a second", n-len(held), d)
+		}
+		for _, c := range all {
+			if o := <-c; o.err != nil {
+				t.Error(o.err)
+			}
+		}
+	})
+}
+
+// A place on a session that is lost meanwhile is changed for one on another.
+func TestWaitingForTheirMomentOutlivesASession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Throughput = 2, 1 })
+		ps := r.bindAll(2)
+		defer ps[1].close()
+		for _, p := range ps {
+			go func() {
+				for {
+					frame, err := ReadFrame(p.r, DefaultMaxPDU)
+					if err != nil {
+						return
+					}
+					if q, err := Decode(frame); err == nil && q.Command == SubmitSM {
+						frame, _ = Append(nil, PDU{Command: SubmitSMResp, Sequence: q.Sequence, Body: &MessageResp{MessageID: "m"}})
+						p.conn.Write(frame)
+					}
+				}
+			}()
+		}
+		var all []<-chan outcome
+		for range 6 {
+			all = append(all, r.submit(mt("1", "x")))
+		}
+		time.Sleep(1500 * time.Millisecond)
+		ps[0].close()
+		for _, c := range all {
+			if o := <-c; o.err != nil && !errors.Is(o.err, ErrOutcomeUnknown) {
+				t.Errorf("got %v, while another session is up", o.err)
+			}
+		}
+	})
+}
