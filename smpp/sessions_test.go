@@ -1,8 +1,10 @@
 package smpp
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -304,5 +306,65 @@ func TestAPanicOfOursCostsItsSessionOnly(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Over real TCP a peer that does not read shows late: the kernel takes a few
+// megabytes first.
+func TestPeerThatStopsReadingTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	e := NewESME(BindConfig{
+		Name: "smsc-1", Address: l.Addr().String(), SystemID: "starhash", Window: 1000,
+		WriteTimeout: 200 * time.Millisecond, ResponseTimeout: time.Minute, ReconnectMin: 10 * time.Millisecond,
+	}, slog.New(slog.DiscardHandler), handlerFuncs{})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	connect := func() *peer {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		p := &peer{t: t, conn: conn, r: bufio.NewReader(conn)}
+		p.grant()
+		return p
+	}
+	first := connect()
+	defer first.close()
+	if err := e.AwaitBound(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := mt("1", strings.Repeat("0123456789abcde.", 3750)) // 60,000 octets
+	errs := make(chan error, 1000)
+	for range cap(errs) {
+		go func() {
+			_, err := e.Submit(t.Context(), m)
+			errs <- err
+		}()
+	}
+	second := connect() // long before the answers are due
+	notSent := 0
+	for range cap(errs) {
+		err := <-errs
+		if errors.Is(err, ErrNotSent) == errors.Is(err, ErrOutcomeUnknown) {
+			t.Fatalf("got %v, want one of ErrNotSent and ErrOutcomeUnknown", err)
+		}
+		if errors.Is(err, ErrNotSent) {
+			notSent++
+		}
+	}
+	if notSent == cap(errs) {
+		t.Error("nothing was handed to the connection")
+	}
+	second.checkAlive()
+	second.close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
