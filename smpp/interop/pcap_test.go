@@ -28,6 +28,7 @@ type capture struct {
 	messages map[smpp.CommandID]int // PDUs in it
 	packets  int
 	changed  chan struct{} // holds one while messages has grown
+	taps     []func()      // each waits until its connections have ended
 }
 
 func newCapture(t *testing.T, path string) *capture {
@@ -48,9 +49,13 @@ func newCapture(t *testing.T, path string) *capture {
 	return c
 }
 
-// finish writes what is left. Nobody may write any more.
+// finish waits until both sides of every connection have closed it, and writes what
+// is left.
 func (c *capture) finish(t *testing.T) {
 	t.Helper()
+	for _, end := range c.taps {
+		end()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := errors.Join(c.err, c.w.Flush(), c.f.Close()); err != nil {
@@ -218,15 +223,20 @@ func (c *capture) tap(t *testing.T, smscPort int) (port int) {
 			all.Go(func() { f.copy(toESME, esme, smsc) })
 		}
 	})
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		l.Close()
-		mu.Lock()
-		for _, conn := range open {
-			conn.Close()
-		}
-		mu.Unlock()
+		hung := time.AfterFunc(patience, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, conn := range open {
+				conn.Close()
+			}
+		})
+		defer hung.Stop()
 		all.Wait()
 	})
+	c.taps = append(c.taps, end)
+	t.Cleanup(end)
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -250,4 +260,5 @@ func (f *flow) copy(direction int, to, from *net.TCPConn) {
 		}
 	}
 	to.CloseWrite()
+	from.CloseRead()
 }
