@@ -123,7 +123,11 @@ func TestOutbindOfAStranger(t *testing.T) {
 		"nothing":           func(p *peer) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, log, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) { c.BindTimeout = 300 * time.Millisecond })
+			e, log, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) {
+				if name == "nothing" {
+					c.BindTimeout = time.Second
+				}
+			})
 			p := calls(t, e)
 			say(p)
 			p.wantHungUp()
@@ -142,7 +146,7 @@ func TestOutbindOfAStranger(t *testing.T) {
 }
 
 func TestOutbindUnderAFloodOfConnections(t *testing.T) {
-	e, log, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) { c.BindTimeout = 500 * time.Millisecond })
+	e, log, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) { c.BindTimeout = time.Second })
 	const n = 200
 	ps := make([]*peer, n)
 	for i := range ps {
@@ -171,7 +175,7 @@ func TestOutbindUnderAFloodOfConnections(t *testing.T) {
 
 // A connection that no session waits for is not kept.
 func TestOutbindWhileBound(t *testing.T) {
-	e, _, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) { c.BindTimeout = 300 * time.Millisecond })
+	e, _, stop := startOutbind(t, handlerFuncs{}, func(c *BindConfig) { c.BindTimeout = time.Second })
 	defer stop()
 	first := calls(t, e)
 	first.outbind("SMSC", "0utb1nd")

@@ -122,13 +122,13 @@ func (l lines) Write(p []byte) (int, error) {
 }
 
 // startTLS runs an ESME towards l.
-func startTLS(t *testing.T, l net.Listener, c TLSConfig) (log lines, stop func()) {
+func startTLS(t *testing.T, l net.Listener, c TLSConfig, bindTimeout time.Duration) (log lines, stop func()) {
 	t.Helper()
 	log = make(lines, 100)
 	c.Enabled = true
 	e := NewESME(BindConfig{
 		Name: "smsc-1", Address: l.Addr().String(), SystemID: "starhash", Password: secret.Copy([]byte(testPassword)), TLS: c,
-		BindTimeout: 300 * time.Millisecond, ResponseTimeout: 200 * time.Millisecond,
+		BindTimeout: bindTimeout, ResponseTimeout: 200 * time.Millisecond,
 		ReconnectMin: 10 * time.Millisecond, ReconnectMax: 20 * time.Millisecond,
 	}, slog.New(slog.NewTextHandler(log, nil)), handlerFuncs{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -160,7 +160,7 @@ func binds(t *testing.T, l net.Listener) *tls.Conn {
 func TestTLSWithOwnAuthority(t *testing.T) {
 	a := newAuthority(t)
 	l := a.listen("smsc.example", time.Now().Add(time.Hour), nil)
-	_, stop := startTLS(t, l, TLSConfig{CAFile: a.caFile(), ServerName: "smsc.example"})
+	_, stop := startTLS(t, l, TLSConfig{CAFile: a.caFile(), ServerName: "smsc.example"}, time.Minute)
 	defer stop()
 	conn := binds(t, l)
 	defer conn.Close()
@@ -175,7 +175,7 @@ func TestTLSClientCertificateAndItsRenewal(t *testing.T) {
 	a := newAuthority(t)
 	l := a.listen("smsc.example", time.Now().Add(time.Hour), func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert })
 	cert, key := a.issue("starhash", time.Now().Add(time.Hour))
-	_, stop := startTLS(t, l, TLSConfig{CAFile: a.caFile(), CertFile: cert, KeyFile: key, ServerName: "smsc.example"})
+	_, stop := startTLS(t, l, TLSConfig{CAFile: a.caFile(), CertFile: cert, KeyFile: key, ServerName: "smsc.example"}, time.Minute)
 	defer stop()
 	conn := binds(t, l)
 	first := conn.ConnectionState().PeerCertificates[0].SerialNumber
@@ -214,7 +214,11 @@ func TestTLSRefused(t *testing.T) {
 		"CA file gone":           {a.listen("smsc.example", hour, nil), TLSConfig{CAFile: ca + ".old"}, "tls.ca_file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log, stop := startTLS(t, tc.l, tc.c)
+			timeout := time.Minute
+			if tc.l == plain {
+				timeout = 300 * time.Millisecond
+			}
+			log, stop := startTLS(t, tc.l, tc.c, timeout)
 			defer stop()
 			if tc.want != "tls.ca_file" { // without it nobody is dialled
 				conn, err := tc.l.Accept()
