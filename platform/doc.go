@@ -8,7 +8,9 @@
 //	           ◀─ deliver_sm_resp, only now
 //	journal    ─▶ execute.go   dynamic key, seal, record the bytes, send, retry
 //	              finish.lua   verdict + confirmation, one atomic write
-//	outbox     ─▶ outbox.go    submit_sm, receipt
+//	outbox     ─▶ outbox.go    by which bind: routes.go; submit_sm
+//	              later.lua    what cannot leave now waits beside the outbox
+//	           ◀─ receipts.go  receipts, on the record of the message: messages.go
 //
 // Start reading at gateway.go, Deliver. transaction.go has the states.
 //
@@ -47,6 +49,9 @@
 // that voids after bank.fresh, and then for as long as it takes; where the bank
 // lets nobody inquire, because it blocked the subscriber, the same bytes again.
 // A command to Redis that is repeated after a cut connection changes nothing the
-// second time, and the count of sendings is never too low. SMSC away: the
-// outbox waits. A damaged entry is set aside with an alarm; the rest flows.
+// second time, and the count of sendings is never too low. SMSC away: messages
+// take another bind that reaches the number, or wait beside the outbox until
+// limits.confirm_for is over, and hold up nobody. Nobody knows whether the SMSC
+// took a message: it is sent again, for a confirmation read twice is better than
+// one that is never read. A damaged entry is set aside with an alarm; the rest flows.
 package platform

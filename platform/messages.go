@@ -137,9 +137,9 @@ func (m *Message) write(ctx context.Context, p redis.Pipeliner, k string, keep t
 // Trace tells what became of the message, line by line.
 func (m *Message) Trace(now time.Time) []string {
 	at := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-	lines := []string{fmt.Sprintf("%-12s%s  written, valid until %s; %s, %d attempt(s)", m.Purpose, at(m.Written), at(m.Until), m.State, m.Attempts)}
-	add := func(format string, args ...any) { lines = append(lines, "            "+fmt.Sprintf(format, args...)) }
-	if n := m.NotSent + m.Unknown + m.Refused; n > 0 {
+	lines := []string{fmt.Sprintf("%-12s %s  written, valid until %s; %s, %d attempt(s)", m.Purpose, at(m.Written), at(m.Until), m.State, m.Attempts)}
+	add := func(format string, args ...any) { lines = append(lines, "             "+fmt.Sprintf(format, args...)) }
+	if m.Last != "" {
 		add("%s  last failure: %s (not sent %d, outcome unknown %d, refused %d)", at(m.LastAt), m.Last, m.NotSent, m.Unknown, m.Refused)
 	}
 	if m.Unknown > 0 {
