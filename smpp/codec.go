@@ -110,6 +110,7 @@ var fieldLimits = map[pdufield.Name]struct {
 	pdufield.ServiceType:          {maxServiceType, StatusInvSerTyp},
 	pdufield.SourceAddr:           {maxAddress, StatusInvSrcAdr},
 	pdufield.DestinationAddr:      {maxAddress, StatusInvDstAdr},
+	dlName:                        {maxAddress, StatusInvDLName}, // 21 octets as well: §5.2.27
 	pdufield.ScheduleDeliveryTime: {maxTime, StatusInvSched},
 	pdufield.ValidityPeriod:       {maxTime, StatusInvExpiry},
 	pdufield.MessageID:            {maxMessageID, StatusInvMsgID},

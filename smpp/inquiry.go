@@ -48,6 +48,8 @@ func (r Replace) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{message_id %q source %s payload %d octets}", r.MessageID, r.Source.Addr, len(r.Payload))
 }
 
+func (r *Replace) wipe() { clear(r.Payload) }
+
 // SubmitMultiple is the body of submit_multi: §4.5.1, a message to 1 to 254
 // destinations. Its Message has no Dest and no ReplaceIfPresent of its own (the
 // field is there, reserved).
@@ -110,8 +112,10 @@ func (s MessageState) String() string {
 // maxDests bounds the destinations of a submit_multi: number_of_dests, §5.2.24.
 const maxDests = 254
 
-// dest_flag (§5.2.25), which go-smpp does not name, and its values.
+// dl_name (§5.2.27) and dest_flag (§5.2.25), which go-smpp does not name, and
+// the values of the latter.
 const (
+	dlName      = pdufield.Name("dl_name")
 	destFlag    = pdufield.Name("dest_flag")
 	destAddress = 1
 	destList    = 2
@@ -237,7 +241,7 @@ func (r *inquiryReader) multiple() *SubmitMultiple {
 		case flag == destAddress:
 			b.Dests = append(b.Dests, Destination{Address: r.address(pdufield.DestinationAddr)})
 		case flag == destList:
-			name := r.text(pdufield.DestinationAddr) // as long as an address
+			name := r.text(dlName)
 			if r.fault == nil && name == "" {
 				r.fault = faultf(StatusInvDLName, "a distribution list without a name")
 			}
@@ -353,7 +357,7 @@ func (e *encoder) multiple(b *SubmitMultiple) {
 	for _, d := range b.Dests {
 		if d.DistributionList != "" {
 			e.octets(destList)
-			e.text(pdufield.DestinationAddr, d.DistributionList)
+			e.text(dlName, d.DistributionList)
 			continue
 		}
 		e.octets(destAddress)

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"starhash/configs/secret"
 )
 
 // inquiries are PDUs of each body of inquiry.go.
@@ -109,6 +111,43 @@ func TestMessageState(t *testing.T) {
 	for s, want := range map[MessageState]string{StateEnroute: "ENROUTE", StateRejected: "REJECTD", 0: "UNKNOWN", 9: "UNKNOWN"} {
 		if s.String() != want {
 			t.Errorf("%d: %s", s, s)
+		}
+	}
+}
+
+func TestWhatNobodyTakesIsWiped(t *testing.T) {
+	m := mo("263771", "SEND 5 0772 4815")
+	payload := func(b Body) []byte {
+		switch b := b.(type) {
+		case *Message:
+			return b.Payload
+		case *SubmitMultiple:
+			return b.Payload
+		case *Replace:
+			return b.Payload
+		case *Outbind:
+			return b.Password.Reveal()
+		}
+		return b.(*Bind).Password.Reveal()
+	}
+	for c, b := range map[CommandID]Body{
+		DataSM:         m,
+		SubmitMulti:    &SubmitMultiple{Message: *m, Dests: make([]Destination, 1)},
+		ReplaceSM:      &Replace{Payload: m.Payload},
+		CommandOutbind: &Outbind{Password: secret.New([]byte("4815"))},
+		BindReceiver:   &Bind{Password: secret.New([]byte("4815"))},
+	} {
+		p, err := Decode(appended(t, PDU{Command: c, Sequence: 1, Body: b}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		octets := payload(p.Body)
+		if !bytes.Contains(octets, []byte("4815")) {
+			t.Fatalf("%s: decoded as %q", c, octets)
+		}
+		p.wipe()
+		if len(bytes.Trim(octets, "\x00")) > 0 {
+			t.Errorf("%s: %q is left", c, octets)
 		}
 	}
 }

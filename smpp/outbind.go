@@ -138,9 +138,7 @@ func (o *outbindListener) admit(r *Reader) (err error) {
 	}
 	b, ok := p.Body.(*Outbind)
 	if !ok {
-		if m, ok := p.Body.(*Message); ok {
-			m.wipe()
-		}
+		p.wipe()
 		return fmt.Errorf("%s in place of an outbind", p.Command)
 	}
 	defer b.Password.Wipe()

@@ -404,6 +404,18 @@ func (m *Message) wipe() {
 	}
 }
 
+// wipe zeroes what may be secret in a PDU that nobody takes.
+func (p PDU) wipe() {
+	switch b := p.Body.(type) {
+	case interface{ wipe() }:
+		b.wipe()
+	case *Bind:
+		b.Password.Wipe()
+	case *Outbind:
+		b.Password.Wipe()
+	}
+}
+
 // Format prints the parameter's tag and length; its value may be anything.
 func (t TLV) Format(f fmt.State, _ rune) {
 	io.WriteString(f, fmt.Sprintf("{%04X: %d octets}", uint16(t.Tag), len(t.Value)))

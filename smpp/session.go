@@ -143,9 +143,7 @@ func (s *session) bind(ctx context.Context) (err error) {
 			s.writeNow(PDU{Command: UnbindResp, Sequence: p.Sequence})
 			return errPeerUnbound
 		default:
-			if m, ok := p.Body.(*Message); ok {
-				m.wipe()
-			}
+			p.wipe()
 			err = s.writeNow(refusal(p, StatusInvBndSts))
 		}
 		if err != nil {
@@ -339,6 +337,7 @@ func (s *session) handle(p PDU) {
 			s.warn("alert_notification dropped: queue full or no receiver")
 		}
 	case p.Command == CommandOutbind:
+		p.wipe()
 		s.warn("outbind on a bound session: ignored")
 	case p.Command.IsResponse():
 		switch {
@@ -348,9 +347,7 @@ func (s *session) handle(p PDU) {
 			s.end(errUnbound, false) // before the SMSC's close looks like the reason
 		}
 	default:
-		if m, ok := p.Body.(*Message); ok {
-			m.wipe()
-		}
+		p.wipe()
 		s.warn("request that an ESME does not take", "command", p.Command.String())
 		s.respond(refusal(p, StatusInvBndSts))
 	}
