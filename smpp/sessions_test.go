@@ -12,28 +12,12 @@ import (
 	"time"
 )
 
-// severalBound takes n connections of a bind and grants them.
-func (r *rig) severalBound(n int) []*peer {
-	r.t.Helper()
-	var ps []*peer
-	for range n {
-		p := r.accept()
-		p.grant()
-		synctest.Wait() // bound before the next: submissions go to the first of equals
-		ps = append(ps, p)
-	}
-	if err := r.esme.AwaitBound(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
-	return ps
-}
-
 func sessions(n int) func(*BindConfig) { return func(c *BindConfig) { c.Sessions = n } }
 
 func TestSubmissionsSpreadOverTheSessions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Window = 3, 4 })
-		ps := r.severalBound(3)
+		ps := r.bindAll(3)
 		var got []<-chan outcome
 		for range 12 {
 			got = append(got, r.submit(mt("1", "x")))
@@ -86,7 +70,7 @@ func TestSubmissionsSpreadOverTheSessions(t *testing.T) {
 func TestALostSessionLeavesTheOthersWorking(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Window = 2, 1 })
-		ps := r.severalBound(2)
+		ps := r.bindAll(2)
 		defer ps[1].close()
 		onFirst := r.submit(mt("1", "x"))
 		synctest.Wait()
@@ -130,7 +114,7 @@ func TestALostSessionLeavesTheOthersWorking(t *testing.T) {
 func TestASessionThatIsEndingTakesNoSubmissions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, sessions(2))
-		ps := r.severalBound(2)
+		ps := r.bindAll(2)
 		defer ps[1].close()
 		ps[0].writeRaw([]byte{0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1}) // and reads nothing
 		synctest.Wait()
@@ -153,7 +137,7 @@ func TestASessionThatIsEndingTakesNoSubmissions(t *testing.T) {
 func TestWithoutASessionSubmissionsAreNotSent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Window = 2, 1 })
-		ps := r.severalBound(2)
+		ps := r.bindAll(2)
 		for range ps {
 			r.submit(mt("1", "x"))
 			synctest.Wait()
@@ -179,7 +163,7 @@ func TestWithoutASessionSubmissionsAreNotSent(t *testing.T) {
 func TestPlacesOfAWindowComeBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Window, c.ResponseTimeout = 2, 2, time.Second })
-		ps := r.severalBound(2)
+		ps := r.bindAll(2)
 		defer ps[0].close()
 		defer ps[1].close()
 		for _, p := range ps {
@@ -230,7 +214,7 @@ func TestEqualNumbersInBothDirectionsAndOnEverySession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		taken, h := collect()
 		r := newRig(t, h, sessions(2))
-		ps := r.severalBound(2)
+		ps := r.bindAll(2)
 		var got []<-chan outcome
 		var numbers []uint32
 		for _, p := range ps {

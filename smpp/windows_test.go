@@ -17,6 +17,7 @@ func (r *rig) bindAll(n int) []*peer {
 	for i := range peers {
 		peers[i] = r.accept()
 		peers[i].grant()
+		synctest.Wait() // bound before the next: submissions go to the first of equals
 	}
 	if err := r.esme.AwaitBound(r.t.Context()); err != nil {
 		r.t.Fatal(err)
