@@ -35,7 +35,7 @@ func TestNetSMPPAsSMSC(t *testing.T) {
 	p := startNetSMPP(t)
 	port := p.await("listening").Port
 	p.order(order{Do: "refuse", Status: smpp.StatusInvPaswd}) // the first bind; ours tries again
-	e := startESME(t, port, func(c *smpp.BindConfig) { c.AddressRange = "700" })
+	e := startESME(t, port, func(c *smpp.BindConfig) { c.AddressRange, c.SourceTON = "700", 3 })
 	for _, n := range []int{1, 2} {
 		if b := p.await("bind_transceiver"); b.SystemID != systemID || b.Password != password || b.AddressRange != "700" || b.InterfaceVersion != 0x34 || b.Session != n {
 			t.Errorf("bound with %+v", b)
@@ -73,7 +73,7 @@ func TestNetSMPPAsSMSC(t *testing.T) {
 		ids := e.submit(phone, "Balance USD 5.00 @ 15:04 {€}", 1)
 		s := p.await("submit_sm")
 		const gsm = "42616c616e636520555344 20352e3030 20 00 2031353a3034 20 1b28 1b65 1b29"
-		if s.Source != shortCode || s.Dest != phone || s.DestTON != 1 || s.DestNPI != 1 || s.RegisteredDelivery != 1 || s.DataCoding != 0 ||
+		if s.Source != shortCode || s.SourceTON != 3 || s.SourceNPI != 0 || s.Dest != phone || s.DestTON != 1 || s.DestNPI != 1 || s.RegisteredDelivery != 1 || s.DataCoding != 0 ||
 			s.ShortMessage != strings.ReplaceAll(gsm, " ", "") || len(ids) != 1 || s.MessageID != ids[0] {
 			t.Errorf("submitted %+v, ids %v", s, ids)
 		}
