@@ -87,6 +87,43 @@ func TestNodeSMSC(t *testing.T) {
 		n.expect(tendai, ref+`done\. USD 3\.25 sent to A\*+ J\*+ \.\.\.0003\.`)
 		r.moved(tendai, "991.38", amina, "58.62")
 	})
+	step("parts of the other kinds", func(t *testing.T) {
+		for kind, mark := range map[string]func(o *order, part byte){
+			"16-bit reference": func(o *order, part byte) { o.UDH = hex.EncodeToString([]byte{6, 8, 4, 0xBE, 0xEF, 2, part}) },
+			"SAR": func(o *order, part byte) {
+				o.Fields = map[string]any{"sar_msg_ref_num": 300, "sar_total_segments": 2, "sar_segment_seqnum": part}
+			},
+		} {
+			parts := []string{"BAL " + strings.Repeat(". ", 40+len(kind)), "PIN 4826 thanks"}
+			for _, i := range []byte{2, 1} {
+				o := order{Text: parts[i-1]}
+				mark(&o, i)
+				n.deliver(o)
+				n.acked(smpp.StatusOK)
+			}
+			n.expect(tendai, ref+`done\. Balance USD 991\.38\.`)
+		}
+	})
+	step("message_payload and data_sm", func(t *testing.T) {
+		n.deliver(order{Fields: map[string]any{"message_payload": "BAL " + strings.Repeat(". ", 200) + "PIN 4826"}})
+		n.acked(smpp.StatusOK)
+		n.expect(tendai, ref+`done\. Balance USD 991\.38\.`)
+		n.order(order{Do: "data", From: tendai.msisdn, To: shortCode, Text: "BAL 4826   "})
+		if e := n.await("data_sm_resp"); e.Status != smpp.StatusOK {
+			t.Fatalf("data_sm_resp says %v", e.Status)
+		}
+		n.expect(tendai, ref+`done\. Balance USD 991\.38\.`)
+	})
+	step("receipt in optional parameters", func(t *testing.T) {
+		n.deliver(order{Text: "BAL  4826"})
+		n.acked(smpp.StatusOK)
+		m, sm := n.expect(tendai, ref+`done\. Balance USD 991\.38\.`)
+		n.deliver(order{From: tendai.msisdn, ESMClass: 4, Fields: map[string]any{"receipted_message_id": sm.ID, "message_state": 5}})
+		n.acked(smpp.StatusOK)
+		if out := r.ok("gateway", "trace", m[1]); !strings.Contains(out, "receipt UNDELIV") {
+			t.Fatalf("the receipt is not in the trace:\n%s", out)
+		}
+	})
 	step("UCS2", func(t *testing.T) {
 		n.deliver(order{Text: "“SEND 2.11 0771000003 4826”", DataCoding: 8})
 		n.acked(smpp.StatusOK)
@@ -173,14 +210,15 @@ type event struct {
 }
 
 type order struct {
-	Do         string `json:"do"`
-	From       string `json:"from,omitempty"`
-	To         string `json:"to,omitempty"`
-	Text       string `json:"text,omitempty"`
-	DataCoding byte   `json:"data_coding"`
-	ESMClass   byte   `json:"esm_class"`
-	UDH        string `json:"udh,omitempty"`
-	Hex        string `json:"hex,omitempty"`
+	Do         string         `json:"do"`
+	From       string         `json:"from,omitempty"`
+	To         string         `json:"to,omitempty"`
+	Text       string         `json:"text,omitempty"`
+	DataCoding byte           `json:"data_coding"`
+	ESMClass   byte           `json:"esm_class"`
+	UDH        string         `json:"udh,omitempty"`
+	Hex        string         `json:"hex,omitempty"`
+	Fields     map[string]any `json:"fields,omitempty"` // further ones of the deliver_sm
 }
 
 func startNode(r *rig) *node {

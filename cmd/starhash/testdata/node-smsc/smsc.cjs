@@ -45,8 +45,10 @@ const orders = {
   deliver: (o) => session.deliver_sm({
     source_addr_ton: 1, source_addr_npi: 1, source_addr: o.from, destination_addr: o.to,
     data_coding: o.data_coding, esm_class: o.esm_class,
-    short_message: { message: o.text, udh: o.udh ? hex(o.udh) : undefined },
+    short_message: { message: o.text || '', udh: o.udh ? hex(o.udh) : undefined },
+    ...o.fields,
   }),
+  data: (o) => session.data_sm({ source_addr_ton: 1, source_addr_npi: 1, source_addr: o.from, destination_addr: o.to, message_payload: o.text }),
   enquire_link: () => session.enquire_link(),
   unbind: () => session.unbind(),
   raw: (o) => session.socket.write(hex(o.hex)),
