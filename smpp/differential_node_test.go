@@ -348,7 +348,8 @@ func (n node) constants(t *testing.T) {
 			t.Errorf("%s is %d, %d to node-smpp", name, want, theirs.States[name])
 		}
 	}
-	for name, want := range map[string]byte{"MC_DELIVERY_RECEIPT": ESMClassReceipt, "INTERMEDIATE_DELIVERY": ESMClassIntermediate, "UDH_INDICATOR": ESMClassUDHI} {
+	for name, want := range map[string]byte{"MC_DELIVERY_RECEIPT": ESMClassReceipt, "DELIVERY_ACKNOWLEDGEMENT": ESMClassDeliveryAck,
+		"USER_ACKNOWLEDGEMENT": ESMClassManualAck, "CONVERSATION_ABORT": ESMClassConversationAbort, "INTERMEDIATE_DELIVERY": ESMClassIntermediate, "UDH_INDICATOR": ESMClassUDHI} {
 		if theirs.Classes[name] != want {
 			t.Errorf("%s is %02X, %02X to node-smpp", name, want, theirs.Classes[name])
 		}

@@ -213,7 +213,7 @@ func (r *inquiryReader) short() []byte {
 	}
 	b, ok := r.octets(n)
 	if !ok {
-		r.ends(pdufield.ShortMessage)
+		r.fault = faultf(StatusInvMsgLen, "sm_length %d, %d octets left", n, len(r.body)-r.at)
 		return nil
 	}
 	return append([]byte(nil), b...)

@@ -82,6 +82,8 @@ func TestInquiriesRefused(t *testing.T) {
 		{"dest_flag 3", multi("\x01\x03"), StatusInvDestFlag, SubmitMultiResp},
 		{"a list without a name", multi("\x01\x02\x00"), StatusInvDLName, SubmitMultiResp},
 		{"a long address", multi("\x01\x01\x00\x00" + strings.Repeat("1", 21) + "\x00"), StatusInvDstAdr, SubmitMultiResp},
+		{"a long name of a list", multi("\x01\x02" + strings.Repeat("l", 21) + "\x00"), StatusInvDLName, SubmitMultiResp},
+		{"a text that ends early", multi("\x01\x02l\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02x"), StatusInvMsgLen, SubmitMultiResp},
 		{"no body", header(QuerySM, 0, 1), StatusInvCmdLen, QuerySMResp},
 	} {
 		_, err := Decode(tc.frame)
