@@ -26,6 +26,7 @@ const (
 
 	maxServiceType = 5  // characters of service_type: §5.2.11
 	maxAddress     = 20 // of an address: §5.2.8, §5.2.9
+	maxLongAddress = 64 // of one in data_sm and alert_notification: §4.7.1, §4.12.1
 	maxTime        = 16 // of schedule_delivery_time and validity_period: §7.1.1
 	maxMessageID   = 64 // of message_id: §5.2.23
 )
@@ -95,39 +96,41 @@ var (
 	}
 )
 
-// fieldLimits are the longest C-octet strings, without their NUL, of the
-// fields that every operation limits alike, and the status that refuses a
-// longer one: §4 and §5.2. Where the specification has no status of its own
-// for the field it is ESME_RINVPARLEN.
-var fieldLimits = map[pdufield.Name]struct {
-	max    int
-	status Status
-}{
-	pdufield.SystemID:             {15, StatusInvSysID},
-	pdufield.Password:             {64, StatusInvPaswd}, // 8 in §5.2.2; SMSCs in the field allow more
-	pdufield.SystemType:           {12, StatusInvSysTyp},
-	pdufield.AddressRange:         {40, StatusInvParLen},
-	pdufield.ServiceType:          {maxServiceType, StatusInvSerTyp},
-	pdufield.SourceAddr:           {maxAddress, StatusInvSrcAdr},
-	pdufield.DestinationAddr:      {maxAddress, StatusInvDstAdr},
-	dlName:                        {maxAddress, StatusInvDLName}, // 21 octets as well: §5.2.27
-	pdufield.ScheduleDeliveryTime: {maxTime, StatusInvSched},
-	pdufield.ValidityPeriod:       {maxTime, StatusInvExpiry},
-	pdufield.MessageID:            {maxMessageID, StatusInvMsgID},
-	pdufield.FinalDate:            {maxTime, StatusInvParLen},
-}
-
-// maxLongAddress is the longest address in data_sm and alert_notification:
-// §4.7.1, §4.12.1.
-const maxLongAddress = 64
-
-// limit is the longest value of a C-octet string field in an operation.
+// limit is the longest value of a C-octet string field in an operation, without
+// its NUL, and the status that refuses a longer one: §4 and §5.2. Where the
+// specification has no status of its own for the field it is ESME_RINVPARLEN.
 func limit(c CommandID, name pdufield.Name) (max int, status Status) {
-	l := fieldLimits[name]
-	if (c == DataSM || c == CommandAlert) && (name == pdufield.SourceAddr || name == pdufield.DestinationAddr) {
-		return maxLongAddress, l.status
+	address := maxAddress
+	if c == DataSM || c == CommandAlert {
+		address = maxLongAddress
 	}
-	return l.max, l.status
+	switch name {
+	case pdufield.SystemID:
+		return 15, StatusInvSysID
+	case pdufield.Password:
+		return 64, StatusInvPaswd // 8 in §5.2.2; SMSCs in the field allow more
+	case pdufield.SystemType:
+		return 12, StatusInvSysTyp
+	case pdufield.AddressRange:
+		return 40, StatusInvParLen
+	case pdufield.ServiceType:
+		return maxServiceType, StatusInvSerTyp
+	case pdufield.SourceAddr:
+		return address, StatusInvSrcAdr
+	case pdufield.DestinationAddr:
+		return address, StatusInvDstAdr
+	case dlName:
+		return maxAddress, StatusInvDLName // 21 octets as well: §5.2.27
+	case pdufield.ScheduleDeliveryTime:
+		return maxTime, StatusInvSched
+	case pdufield.ValidityPeriod:
+		return maxTime, StatusInvExpiry
+	case pdufield.FinalDate:
+		return maxTime, StatusInvParLen
+	case pdufield.MessageID:
+		return maxMessageID, StatusInvMsgID
+	}
+	return 0, StatusInvParLen
 }
 
 // Decode takes a frame of ReadFrame apart. The result shares no memory with
