@@ -55,7 +55,8 @@
 //   - Every wait has a deadline or a context, and every goroutine somebody who
 //     waits for it: Run returns when none is left.
 //   - A payload lies in one place on the heap, Message.Payload, from the socket
-//     to Delivery.Wipe: the read buffer is zeroed as PDUs are taken out of it. Payloads and passwords are never printed.
+//     to Delivery.Wipe: the read buffer is zeroed as PDUs are taken out of it.
+//     Payloads and passwords are never printed.
 //
 // # Failures
 //
