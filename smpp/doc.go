@@ -18,6 +18,7 @@
 //	ids.go      message ids as SMSCs spell them; prefixes that a bind reaches; validity_period
 //	config.go   BindConfig
 //	esme.go     ESME: its sessions, bound and bound again; Submit; operations.go: Query, Cancel, Replace
+//	backoff.go  pauses between connections
 //	tls.go      a bind's TLS
 //	outbind.go  connections that the SMSC opens
 //	session.go  one connection: bind, reader, keeper of the link
