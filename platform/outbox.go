@@ -78,6 +78,16 @@ func (g *Gateway) readEntry(m redis.XMessage) (e outboxEntry, err error) {
 	return e, json.Unmarshal(plain.Reveal(), &e)
 }
 
+// addressee is whom an entry goes to: a subscriber's messages leave in the order
+// in which they were written, as far as they leave at once.
+func (g *Gateway) addressee(m redis.XMessage) string {
+	e, err := g.readEntry(m)
+	if err != nil {
+		return "" // confirm sets it aside
+	}
+	return e.To
+}
+
 // written is when the entry was put into the outbox, by Redis' clock.
 func (e *outboxEntry) written() time.Time {
 	ms, _, _ := strings.Cut(e.Origin, "-")
@@ -208,8 +218,15 @@ func (d *dispatch) step(ctx context.Context) bool {
 	if d.parts == len(d.text.Parts) {
 		way.leave() // all parts left before a restart
 	} else {
-		id, err := way.esme.Submit(ctx, submitSM(e, way.cfg.Validity(d.until, time.Now()), d.text, d.parts))
+		var wanted func() bool
+		if d.parts == 0 && e.Purpose == "pending" {
+			wanted = func() bool { return !g.ended(ctx, d.partition, e.Reference) }
+		}
+		id, err := way.esme.SubmitIf(ctx, submitSM(e, way.cfg.Validity(d.until, time.Now()), d.text, d.parts), wanted)
 		way.leave()
+		if errors.Is(err, smpp.ErrWithdrawn) {
+			return d.end(ctx, sentOvertaken, nil)
+		}
 		if !d.tried(ctx, way, id, err) {
 			if refusedForGood(err) {
 				return d.end(ctx, sentRefused, err)

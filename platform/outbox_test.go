@@ -201,3 +201,85 @@ func TestOutboxDamaged(t *testing.T) {
 	r.says(tendai, "Balance")
 	r.nothingMore(tendai)
 }
+
+// loses takes the first SMSC away from its binds, and gives it back.
+func (r *rig) loses(g *running) (back func()) {
+	r.t.Helper()
+	r.faults(smsc.Faults{BindStatus: "ESME_RBINDFAIL"})
+	if _, err := r.phones.Drop(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	r.eventually("the first bind is down", func() bool { return !g.binds[0].CanSubmit() })
+	return func() {
+		r.t.Helper()
+		r.faults(smsc.Faults{})
+		r.bound(g)
+	}
+}
+
+// writes puts an answer into the outbox.
+func (r *rig) writes(g *running, to, text string) {
+	r.t.Helper()
+	entry, err := g.entry(outboxEntry{To: to, Purpose: "answer", Bind: "bind", Text: text})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.redis.XAdd(r.t.Context(), &redis.XAddArgs{Stream: key(g.store.partition(to), "outbox"), Values: entry}).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// The messages of one subscriber arrive in the order in which they were written,
+// whatever happens to them on the way.
+func TestOrderOfOneSubscriber(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	r.faults(smsc.Faults{SubmitStatus: "ESME_RTHROTTLED"})
+	words := []string{"first", "second", "third", "fourth", "fifth"}
+	for _, w := range words {
+		r.writes(g, tendai, w)
+	}
+	r.eventually("all are in hand, or beside", func() bool {
+		p := g.store.partition(tendai)
+		later := r.redis.ZCard(t.Context(), key(p, "later")).Val()
+		return g.inHand.len()+int(later) == len(words)
+	})
+	r.faults(smsc.Faults{})
+	for _, w := range words {
+		r.says(tendai, w)
+	}
+}
+
+// Messages that get nowhere make room for those that can leave, and go when they
+// can.
+func TestACrowdForADeadBindDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	second, phones := r.secondSMSC()
+	g := r.gateway(1, func(c *Config) {
+		twoBinds(second.Addr(), "263772")(c)
+		c.SMPP.Binds[0].Reaches = []string{"263771"}
+	})
+	back := r.loses(g)
+	crowd := []string{tendai, rudo, farai, "263771000011", "263771000012", "263771000013", "263771000014", "263771000015"}
+	for _, to := range crowd {
+		r.writes(g, to, "waits for the first")
+	}
+	r.eventually("nothing is in hand", func() bool {
+		n := 0
+		for p := range 4 {
+			n += int(r.redis.ZCard(t.Context(), key(p, "later")).Val())
+		}
+		return n == len(crowd) && g.inHand.len() == 0
+	})
+	r.writes(g, "263772000001", "leaves by the second")
+	ms, err := phones.Inbox(t.Context(), "263772000001", 0, patience)
+	if err != nil || len(ms) != 1 || ms[0].Text != "leaves by the second" {
+		t.Fatalf("at the second SMSC: %+v, %v", ms, err)
+	}
+	back()
+	for _, to := range crowd {
+		r.says(to, "waits for the first")
+	}
+}

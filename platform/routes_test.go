@@ -293,3 +293,35 @@ func TestReceiptFlood(t *testing.T) {
 		t.Errorf("%d parked, want %d; %v", len(keys), receiptsHeld, err)
 	}
 }
+
+// The SMSC is told until when a message is worth delivering: one that is not told
+// goes by its own idea of it, a second here.
+func TestValidityPeriodIsSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withSMSC(func(c *smsc.Config) { c.Validity = time.Second }))
+	g := r.gateway(1, func(c *Config) {
+		b := c.SMPP.Binds[0]
+		b.Name, b.SystemID, b.ValidityPeriod = "untold", "gw2", "none"
+		c.SMPP.Binds = append(c.SMPP.Binds, b)
+	})
+	if err := r.phones.SetOff(t.Context(), tendai, true); err != nil {
+		t.Fatal(err)
+	}
+	r.mo(smsc.MO{From: tendai, Text: "BAL 1357", SystemID: "gw1"})
+	r.mo(smsc.MO{From: tendai, Text: "MINI 1357", SystemID: "gw2"})
+	confirmed := func(bind string) string {
+		for _, tx := range r.transactions() {
+			if m := r.confirmation(g, tx); len(m.Parts) > 0 && m.Parts[0].Bind == bind {
+				return tx.Confirmed
+			}
+		}
+		return ""
+	}
+	r.eventually("the one without validity_period expires", func() bool { return confirmed("untold") == "receipt EXPIRED" })
+	if err := r.phones.SetOff(t.Context(), tendai, false); err != nil {
+		t.Fatal(err)
+	}
+	r.says(tendai, "Balance")
+	r.eventually("the other is delivered", func() bool { return confirmed("bind") == "receipt DELIVRD" })
+	r.nothingMore(tendai)
+}

@@ -148,6 +148,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for p := range g.store.partitions {
 		for _, name := range []string{"journal", "outbox"} {
 			s := &stream{g: g, partition: p, name: name, key: key(p, name), consumer: "node-" + strconv.Itoa(int(g.cfg.Node)), slots: slots[name]}
+			if name == "outbox" {
+				s.line = g.addressee
+			}
 			s.work = func(ctx context.Context, m redis.XMessage) {
 				if name == "outbox" {
 					g.confirm(ctx, p, m)

@@ -82,7 +82,11 @@ type stream struct {
 	consumer  string
 	slots     chan struct{} // shared by all streams of the name
 	work      func(context.Context, redis.XMessage)
+	line      func(redis.XMessage) string // entries of one line are worked on one after the other; nil or "": at once
 	running   sync.WaitGroup
+
+	mu    sync.Mutex
+	lines map[string]chan struct{} // by line, closed when its last entry is done
 }
 
 // run consumes until reading ends, then waits for the work in hand, which has
@@ -209,7 +213,9 @@ func (s *stream) begin(reading, working context.Context, m redis.XMessage) bool 
 		s.g.inHand.drop(k)
 		return false
 	}
+	before, done := s.queue(m)
 	s.running.Go(func() {
+		defer done()
 		defer func() {
 			if r := recover(); r != nil {
 				// One poisonous entry must not end the process that carries
@@ -220,9 +226,48 @@ func (s *stream) begin(reading, working context.Context, m redis.XMessage) bool 
 			<-s.slots
 			s.g.inHand.drop(k)
 		}()
+		select {
+		case <-before:
+		case <-working.Done():
+			return // it stays in Redis, and behind the one before
+		}
 		s.work(working, m)
 	})
 	return true
+}
+
+// queue puts an entry behind the last one of its line: before is closed when it
+// may begin, and done lets the next one begin.
+func (s *stream) queue(m redis.XMessage) (before <-chan struct{}, done func()) {
+	free := make(chan struct{})
+	line := ""
+	if s.line != nil {
+		line = s.line(m)
+	}
+	if line == "" {
+		close(free)
+		return free, func() {}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.lines[line]
+	if last == nil {
+		close(free)
+		last = free
+	}
+	if s.lines == nil {
+		s.lines = make(map[string]chan struct{})
+	}
+	mine := make(chan struct{})
+	s.lines[line] = mine
+	return last, func() {
+		close(mine)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.lines[line] == mine {
+			delete(s.lines, line)
+		}
+	}
 }
 
 // slot waits for a free slot, or until reading ends. What is in hand meanwhile

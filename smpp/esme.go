@@ -224,12 +224,22 @@ func (e *ESME) state() (bound bool, changed <-chan struct{}) {
 // m is not changed. A Source with TON and NPI 0 gets those of the
 // configuration, and with RequestReceipts a RegisteredDelivery of 0 becomes 1.
 func (e *ESME) Submit(ctx context.Context, m *Message) (messageID string, err error) {
+	return e.SubmitIf(ctx, m, nil)
+}
+
+// ErrWithdrawn comes with ErrNotSent: the message was no longer wanted when its
+// turn came.
+var ErrWithdrawn = errors.New("withdrawn")
+
+// SubmitIf is Submit for a message that may be overtaken while it waits for its
+// turn: wanted is asked when it could leave at once.
+func (e *ESME) SubmitIf(ctx context.Context, m *Message, wanted func() bool) (messageID string, err error) {
 	out := *m
 	e.from(&out.Source)
 	if e.cfg.RequestReceipts && out.RegisteredDelivery == 0 {
 		out.RegisteredDelivery = 1
 	}
-	answer, err := e.request(ctx, PDU{Command: SubmitSM, Body: &out})
+	answer, err := e.request(ctx, PDU{Command: SubmitSM, Body: &out}, wanted)
 	if b, ok := answer.Body.(*MessageResp); ok {
 		messageID = b.MessageID
 	}
@@ -245,8 +255,8 @@ func (e *ESME) from(a *Address) {
 
 // request sends a request on one of the sessions that may submit, and counts how
 // it went.
-func (e *ESME) request(ctx context.Context, p PDU) (PDU, error) {
-	answer, err := e.exchange(ctx, p)
+func (e *ESME) request(ctx context.Context, p PDU, wanted func() bool) (PDU, error) {
+	answer, err := e.exchange(ctx, p, wanted)
 	c := &e.count
 	switch se := (*StatusError)(nil); {
 	case err == nil:
@@ -269,7 +279,7 @@ func (e *ESME) request(ctx context.Context, p PDU) (PDU, error) {
 // exchange waits for a place in a window first and for the moment to leave then,
 // so that those who waited for places do not leave all at once. It changes the
 // place for one on another session when its own has ended meanwhile.
-func (e *ESME) exchange(ctx context.Context, p PDU) (PDU, error) {
+func (e *ESME) exchange(ctx context.Context, p PDU, wanted func() bool) (PDU, error) {
 	s, err := e.windows.take(ctx)
 	if err != nil {
 		return PDU{}, err
@@ -285,5 +295,8 @@ func (e *ESME) exchange(ctx context.Context, p PDU) (PDU, error) {
 		}
 	}
 	defer e.windows.give(s)
+	if wanted != nil && !wanted() {
+		return PDU{}, fmt.Errorf("%w: %w", ErrNotSent, ErrWithdrawn)
+	}
 	return s.exchange(ctx, p)
 }

@@ -17,7 +17,7 @@ var errNoBody = errors.New("the answer does not decode")
 func (e *ESME) Query(ctx context.Context, q *Query) (*QueryResp, error) {
 	out := *q
 	e.from(&out.Source)
-	answer, err := e.request(ctx, PDU{Command: QuerySM, Body: &out})
+	answer, err := e.request(ctx, PDU{Command: QuerySM, Body: &out}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (e *ESME) Query(ctx context.Context, q *Query) (*QueryResp, error) {
 func (e *ESME) Cancel(ctx context.Context, c *Cancel) error {
 	out := *c
 	e.from(&out.Source)
-	_, err := e.request(ctx, PDU{Command: CancelSM, Body: &out})
+	_, err := e.request(ctx, PDU{Command: CancelSM, Body: &out}, nil)
 	return err
 }
 
@@ -43,6 +43,6 @@ func (e *ESME) Cancel(ctx context.Context, c *Cancel) error {
 func (e *ESME) Replace(ctx context.Context, r *Replace) error {
 	out := *r
 	e.from(&out.Source)
-	_, err := e.request(ctx, PDU{Command: ReplaceSM, Body: &out})
+	_, err := e.request(ctx, PDU{Command: ReplaceSM, Body: &out}, nil)
 	return err
 }

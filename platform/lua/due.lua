@@ -4,6 +4,16 @@
 -- ARGV  1 now ms (unix), or '+inf' for all  2 how many at most
 -- Gives how many there were, and how many are left.
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+-- In the order in which they came beside the stream.
+local function before(a, b)
+  local am, an = string.match(a, '(%d+)-(%d+)')
+  local bm, bn = string.match(b, '(%d+)-(%d+)')
+  if am ~= bm then
+    return tonumber(am) < tonumber(bm)
+  end
+  return tonumber(an) < tonumber(bn)
+end
+table.sort(due, before)
 for _, id in ipairs(due) do
   local entry = redis.call('HGET', KEYS[3], id)
   if entry then
