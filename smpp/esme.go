@@ -261,6 +261,7 @@ func (e *ESME) request(ctx context.Context, p PDU, wanted func() bool) (PDU, err
 	switch se := (*StatusError)(nil); {
 	case err == nil:
 		c.accepted.Add(1)
+		e.pace.accepted()
 	case errors.As(err, &se) && se.slowDown():
 		c.throttled.Add(1)
 		e.pace.throttled()

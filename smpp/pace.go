@@ -7,8 +7,10 @@ import (
 )
 
 // How the pace follows an SMSC that says ESME_RTHROTTLED or ESME_RMSGQFUL:
-// halved, at most once in paceHold, and then a paceStep of the rate at which it
-// happened first more every paceTick, until that rate is reached again.
+// at most once in paceHold it falls by twice the share that was refused since it
+// fell last, by half at most; and then a paceStep of the rate at which it
+// happened first more every paceTick, until that rate is reached again. So a
+// stray refusal, for a phone whose queue is full say, costs the others little.
 const (
 	paceHold = 500 * time.Millisecond
 	paceTick = 100 * time.Millisecond
@@ -31,8 +33,10 @@ type pace struct {
 	rate   float64   // of now; 0: none
 	target float64   // to come back to
 	next   time.Time // the next submission's moment
-	cut    time.Time // when the rate was halved last
+	cut    time.Time // when the rate fell last
 	raised time.Time // when it was raised last
+
+	taken, refused float64 // since the rate fell last
 
 	second time.Time // of the count, which says how fast we are without a limit
 	count  int
@@ -123,11 +127,19 @@ func (p *pace) recover(now time.Time) {
 	}
 }
 
+// accepted takes note of a submission that the SMSC took.
+func (p *pace) accepted() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken++
+}
+
 // throttled takes note that the SMSC wants fewer.
 func (p *pace) throttled() {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.refused++
 	if now.Sub(p.cut) < paceHold {
 		return
 	}
@@ -139,8 +151,9 @@ func (p *pace) throttled() {
 		}
 		p.rate = p.target
 	}
-	p.rate = max(minRate, p.rate/2)
-	p.cut, p.raised = now, now
+	share := p.refused / (p.taken + p.refused)
+	p.rate = max(minRate, p.rate*(1-min(0.5, 2*share)))
+	p.cut, p.raised, p.taken, p.refused = now, now, 0, 0
 }
 
 // current is the rate of now, in submissions a second; 0: no limit.

@@ -239,6 +239,40 @@ func TestThrottlingSlowsDownAndComesBack(t *testing.T) {
 	})
 }
 
+// TestStrayThrottlingCostsLittle: an SMSC that refuses one in fifty for reasons of
+// its own, a full queue of one phone say.
+func TestStrayThrottlingCostsLittle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Throughput = 400 })
+		p := r.bound()
+		n := 0
+		go answerAll(p, func() Status {
+			if n++; n%50 == 0 {
+				return StatusMsgQFul
+			}
+			return StatusOK
+		})
+		var sent atomic.Int64
+		for range 20 {
+			go func() {
+				for {
+					_, err := r.esme.Submit(t.Context(), mt("1", "a"))
+					if errors.Is(err, ErrNotSent) {
+						return
+					}
+					sent.Add(1)
+				}
+			}()
+		}
+		time.Sleep(20 * time.Second)
+		if got := sent.Load(); got < 6800 {
+			t.Errorf("%d in 20 s, want most of the 8,000 that the throughput allows", got)
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
 func TestThrottlingWithoutALimitEndsWithoutOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, nil)
