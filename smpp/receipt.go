@@ -37,7 +37,9 @@ var messageStates = [...]string{
 var receiptFields = []string{"id:", "sub:", "dlvrd:", "submit date:", "done date:", "stat:", "err:"}
 
 // receiptSpellings are how vendors write some of the keys.
-var receiptSpellings = strings.NewReplacer("submit_date:", "submit date:", "done_date:", "done date:", "status:", "  stat:", "error:", "  err:")
+var receiptSpellings = map[string]string{
+	"submit date:": "submit_date:", "done date:": "done_date:", "stat:": "status:", "err:": "error:",
+}
 
 // receiptBlanks end a field.
 const receiptBlanks = " \t\r\n,;|"
@@ -102,18 +104,22 @@ func receiptText(m *Message) map[string]string {
 		payload = appendUCS2(nil, payload)
 	}
 	text := string(payload)
-	lower := receiptSpellings.Replace(asciiLower(text))
+	lower := asciiLower(text)
 	if i := fieldAt(lower, "text:"); i >= 0 {
 		text, lower = text[:i], lower[:i]
 	}
 	fields := make(map[string]string, len(receiptFields))
 	for _, key := range receiptFields {
-		if i := fieldAt(lower, key); i >= 0 {
-			value := strings.TrimLeft(text[i+len(key):], receiptBlanks)
+		i, spelled := fieldAt(lower, key), key
+		if other := receiptSpellings[key]; i < 0 && other != "" {
+			i, spelled = fieldAt(lower, other), other
+		}
+		if i >= 0 {
+			value := strings.TrimLeft(text[i+len(spelled):], receiptBlanks)
 			if end := strings.IndexAny(value, receiptBlanks); end >= 0 {
 				value = value[:end]
 			}
-			if !startsWithField(receiptSpellings.Replace(asciiLower(value))) {
+			if !startsWithField(asciiLower(value)) {
 				value = strings.Trim(value, "\x00\"'")
 				fields[key] = value[:min(len(value), maxReceiptField)]
 			}
@@ -143,7 +149,8 @@ func startsWithField(lower string) bool {
 		return true
 	}
 	for _, key := range receiptFields {
-		if strings.HasPrefix(lower, key) {
+		other := receiptSpellings[key]
+		if strings.HasPrefix(lower, key) || other != "" && strings.HasPrefix(lower, other) {
 			return true
 		}
 	}

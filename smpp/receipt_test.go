@@ -24,6 +24,8 @@ func TestParseReceipt(t *testing.T) {
 		{"empty fields", receipt("id:77 submit date: done date: stat:ACCEPTD err: text:"), Receipt{MessageID: "77", State: "ACCEPTD"}, true},
 		{"the text quotes a receipt", receipt("id:77 stat:REJECTD text:id:88 stat:DELIVRD err:111"), Receipt{MessageID: "77", State: "REJECTD"}, true},
 		{"keys inside other words", receipt("xid:88 id:77 mystat:X stat:DELIVRD"), Receipt{MessageID: "77", State: "DELIVRD"}, true},
+		{"a vendor's spelling inside other words", receipt("id:77 network_error:003 substatus:X stat:DELIVRD err:000"), Receipt{MessageID: "77", TextID: "77", State: "DELIVRD", Err: "000"}, true},
+		{"empty fields before a vendor's spelling", receipt("id: status:DELIVRD submit_date: done_date: error:001"), Receipt{State: "DELIVRD", Err: "001"}, true},
 		{"a vendor's state", receipt("id:77 stat:BUFFERD"), Receipt{MessageID: "77", State: "BUFFERD"}, true},
 		{"parameters alone", receipt("", id, TLV{TagMessageState, []byte{5}}), Receipt{MessageID: "ABC", ParameterID: "ABC", State: "UNDELIV"}, true},
 		{"parameters go first", receipt(usual, id, TLV{TagMessageState, []byte{3}}), Receipt{MessageID: "ABC", ParameterID: "ABC", TextID: "0123456789", State: "EXPIRED", Err: "000", Done: "2601021505"}, true},
