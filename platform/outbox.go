@@ -126,8 +126,7 @@ type dispatch struct {
 	loaded    bool
 	text      smpp.Encoded
 	alphabets smpp.Alphabets
-	number    byte // reference number of a long message
-	parts     int  // of them submitted
+	parts     int // of them submitted
 }
 
 // What becomes of an entry, in metrics and records.
@@ -154,11 +153,7 @@ func (g *Gateway) confirm(ctx context.Context, partition int, m redis.XMessage) 
 		g.sent(ctx, partition, m.ID, e, sentDamaged, nil)
 		return
 	}
-	// The reference number of a long message differs from the last one's, lest
-	// the handset joins parts of two.
-	number := fnv.New32a()
-	io.WriteString(number, e.Origin)
-	d := &dispatch{g: g, partition: partition, id: m.ID, e: e, until: e.written().Add(g.validity(e.Purpose)), number: byte(number.Sum32())}
+	d := &dispatch{g: g, partition: partition, id: m.ID, e: e, until: e.written().Add(g.validity(e.Purpose))}
 	d.record = &Message{Purpose: e.Purpose, State: sentWaiting, Written: e.written(), Until: d.until}
 	if e.Tries > 0 {
 		d.load(ctx)
@@ -252,15 +247,13 @@ func (d *dispatch) encode(ctx context.Context, way *route) bool {
 	if d.text.Parts != nil && a.Equal(d.alphabets) {
 		return true
 	}
-	if d.text.Parts != nil {
-		d.number++
-	}
-	d.text, d.alphabets, d.parts = smpp.Encode(d.e.Text, a, d.number), a, 0
+	number := longNumber(d.e.Origin, a)
+	d.text, d.alphabets, d.parts = smpp.Encode(d.e.Text, a, number), a, 0
 	if len(d.text.Parts) > 1 {
 		d.load(ctx)
 	}
 	// Parts that left before a restart need not leave again.
-	encoding := fmt.Sprintf("%v, number %d", a, d.number)
+	encoding := fmt.Sprintf("%v, number %d", a, number)
 	if d.record.encoding == encoding && len(d.record.Parts) == len(d.text.Parts) {
 		for d.parts < len(d.record.Parts) && !d.record.Parts[d.parts].At.IsZero() {
 			d.parts++
@@ -269,6 +262,19 @@ func (d *dispatch) encode(ctx context.Context, way *route) bool {
 	}
 	d.record.encoding, d.record.Parts = encoding, make([]MessagePart, len(d.text.Parts))
 	return d.text.Parts != nil
+}
+
+// longNumber is the reference number of a long message's parts. It differs from
+// the last message's, lest the handset joins parts of two; and from that of the
+// same message in other alphabets, also when that was before the entry waited or
+// at another gateway: so it follows from nothing that is counted here.
+func longNumber(origin string, a smpp.Alphabets) byte {
+	h := fnv.New32a()
+	io.WriteString(h, origin)
+	message := byte(h.Sum32())
+	h.Reset()
+	fmt.Fprint(h, a)
+	return message + byte(h.Sum32())
 }
 
 // tried notes a submission, and says whether the SMSC has the part.
