@@ -28,7 +28,8 @@ type Message struct {
 	Parts         []MessagePart
 	ReceiptsUntil time.Time // zero: none were asked for
 
-	encoding string // of the parts that were submitted, and under which number
+	encoding string // of the parts that were submitted
+	number   byte   // under which reference number; receipts are kept by it
 }
 
 // MessagePart is a part that the SMSC has taken.
@@ -94,7 +95,7 @@ func (s *Store) message(ctx context.Context, partition int, ref, purpose string)
 	m := &Message{
 		Purpose: purpose, State: f["state"], Written: at("written"), Until: at("until"),
 		Attempts: number("attempts"), NotSent: number("not_sent"), Unknown: number("unknown"), Refused: number("refused"),
-		Last: f["last"], LastAt: at("last_at"), ReceiptsUntil: at("receipts_until"), encoding: f["encoding"],
+		Last: f["last"], LastAt: at("last_at"), ReceiptsUntil: at("receipts_until"), encoding: f["encoding"], number: byte(number("number")),
 	}
 	for i := range min(number("parts"), 255) {
 		var p MessagePart
@@ -102,7 +103,7 @@ func (s *Store) message(ctx context.Context, partition int, ref, purpose string)
 		_ = json.Unmarshal([]byte(f["p"+n]), &p) // not there: not submitted yet
 		for field, into := range map[string]**receiptNote{"r": &p.Receipt, "a": &p.Ack} {
 			var note receiptNote
-			if json.Unmarshal([]byte(f[field+n]), &note) == nil {
+			if json.Unmarshal([]byte(f[field+n+"."+f["number"]]), &note) == nil {
 				*into = &note
 			}
 		}
@@ -116,7 +117,7 @@ func (m *Message) write(ctx context.Context, p redis.Pipeliner, k string, keep t
 	f := []any{
 		"state", m.State, "written", m.Written.UnixMilli(), "until", m.Until.UnixMilli(),
 		"attempts", m.Attempts, "not_sent", m.NotSent, "unknown", m.Unknown, "refused", m.Refused,
-		"parts", len(m.Parts), "encoding", m.encoding,
+		"parts", len(m.Parts), "encoding", m.encoding, "number", m.number,
 	}
 	if m.Last != "" {
 		f = append(f, "last", m.Last, "last_at", m.LastAt.UnixMilli())

@@ -181,7 +181,7 @@ func (d *dispatch) load(ctx context.Context) {
 		r.Last, r.LastAt = m.Last, m.LastAt
 	}
 	if r.encoding == "" {
-		r.encoding, r.Parts, r.ReceiptsUntil = m.encoding, m.Parts, m.ReceiptsUntil
+		r.encoding, r.number, r.Parts, r.ReceiptsUntil = m.encoding, m.number, m.Parts, m.ReceiptsUntil
 	}
 }
 
@@ -253,14 +253,14 @@ func (d *dispatch) encode(ctx context.Context, way *route) bool {
 		d.load(ctx)
 	}
 	// Parts that left before a restart need not leave again.
-	encoding := fmt.Sprintf("%v, number %d", a, number)
-	if d.record.encoding == encoding && len(d.record.Parts) == len(d.text.Parts) {
+	encoding := fmt.Sprintf("%v", a)
+	if d.record.encoding == encoding && d.record.number == number && len(d.record.Parts) == len(d.text.Parts) {
 		for d.parts < len(d.record.Parts) && !d.record.Parts[d.parts].At.IsZero() {
 			d.parts++
 		}
 		return d.text.Parts != nil
 	}
-	d.record.encoding, d.record.Parts = encoding, make([]MessagePart, len(d.text.Parts))
+	d.record.encoding, d.record.number, d.record.Parts = encoding, number, make([]MessagePart, len(d.text.Parts))
 	return d.text.Parts != nil
 }
 

@@ -42,9 +42,8 @@ func (g *Gateway) await(ctx context.Context, partition int, way *route, d *dispa
 		_, err := g.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			d.note(ctx, p)
 			if way.cfg.RequestReceipts && id != "" {
-				stands := fmt.Sprintf("%s %s %d", d.e.Reference, d.e.Purpose, d.parts)
 				early = awaitScript.Eval(ctx, p, []string{g.store.receiptKey(d.e.To, way.cfg.SMSC, id), g.store.parkedKey(d.e.To)},
-					stands, g.cfg.Limits.ReceiptFor.Milliseconds())
+					d.stands(), g.cfg.Limits.ReceiptFor.Milliseconds())
 			}
 			return nil
 		})
@@ -59,9 +58,16 @@ func (g *Gateway) await(ctx context.Context, partition int, way *route, d *dispa
 		if err := json.Unmarshal([]byte(note), &n); err != nil {
 			return err
 		}
-		return g.applyReceipt(ctx, fmt.Sprintf("%s %s %d", d.e.Reference, d.e.Purpose, d.parts), n)
+		return g.applyReceipt(ctx, d.stands(), n)
 	}
 	return nil
+}
+
+// stands is what the id of the part that was submitted last stands for: the
+// reference, what the message is for, the part, and the number of its parts,
+// since a message that was cut up anew has others.
+func (d *dispatch) stands() string {
+	return fmt.Sprintf("%s %s %d %d", d.e.Reference, d.e.Purpose, d.parts, d.record.number)
 }
 
 // receipt notes a delivery receipt on the record of the message that it is about.
@@ -98,10 +104,12 @@ func (g *Gateway) receipt(ctx context.Context, bind smpp.BindConfig, m *smpp.Mes
 // receiptFrom is the subscriber whom a receipt is about: its source, or its
 // destination where the SMSC leaves the addresses as they were submitted.
 func (g *Gateway) receiptFrom(m *smpp.Message) (string, bool) {
-	if m.Source.Addr == g.cfg.ShortCode {
-		return g.number(m.Dest)
+	if m.Source.Addr != g.cfg.ShortCode {
+		if msisdn, ok := g.number(m.Source); ok {
+			return msisdn, true
+		}
 	}
-	return g.number(m.Source)
+	return g.number(m.Dest)
 }
 
 // receiptState keeps an SMSC's own inventions out of the metrics' labels.
@@ -138,7 +146,7 @@ func receiptRank(n receiptNote) int {
 func (g *Gateway) applyReceipt(ctx context.Context, stands string, n receiptNote) error {
 	g.metrics.receipts.WithLabelValues(receiptState(n.State)).Inc()
 	f := strings.Split(stands, " ")
-	if len(f) != 3 || f[0] == "" {
+	if len(f) != 4 || f[0] == "" {
 		return nil // an answer: nothing is kept of it
 	}
 	ref, partition, ok := referencePartition(f[0])
@@ -158,7 +166,7 @@ func (g *Gateway) applyReceipt(ctx context.Context, stands string, n receiptNote
 		return err
 	}
 	return storeError(receivedScript.Run(ctx, g.store.redis, []string{messageKey(partition, ref, f[1]), key(partition, "tx", ref)},
-		f[2], rank, receiptState(n.State), note, confirmation).Err())
+		f[2], rank, receiptState(n.State), note, confirmation, f[3]).Err())
 }
 
 // special takes a message whose type (SMPP 3.4 §5.2.12) says that it is no
@@ -204,7 +212,7 @@ func (g *Gateway) acknowledged(ctx context.Context, bind smpp.BindConfig, m *smp
 	}
 	f := strings.Split(stands, " ")
 	ref, partition, ok := referencePartition(f[0])
-	if len(f) != 3 || !ok {
+	if len(f) != 4 || !ok {
 		return nil
 	}
 	note, err := json.Marshal(&receiptNote{State: label, Bind: bind.Name, At: time.Now()})
@@ -215,5 +223,5 @@ func (g *Gateway) acknowledged(ctx context.Context, bind smpp.BindConfig, m *smp
 	if n, err := g.store.redis.Exists(ctx, k).Result(); err != nil || n == 0 {
 		return storeError(err)
 	}
-	return storeError(g.store.redis.HSet(ctx, k, "a"+f[2], note).Err())
+	return storeError(g.store.redis.HSet(ctx, k, "a"+f[2]+"."+f[3], note).Err())
 }

@@ -1,9 +1,12 @@
 package platform
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"starhash/smpp"
 	"starhash/smpp/smsc"
@@ -112,5 +115,48 @@ func TestReceiptsOfNobody(t *testing.T) {
 	ttl, err := r.redis.TTL(t.Context(), g.store.receiptKey(tendai, bind.SMSC, "77")).Result()
 	if err != nil || ttl <= 0 || ttl > receiptPark {
 		t.Errorf("a stranger's receipt is kept for %s, %v", ttl, err)
+	}
+}
+
+// A message that was cut up anew has other parts: receipts of those before say
+// nothing of it.
+func TestReceiptsOfPartsThatWereReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	r.faults(smsc.Faults{NoReceipt: smsc.Always})
+	r.sms(tendai, sendFive)
+	r.says(tendai, "done")
+	r.settled()
+	ref := r.only().Reference
+	_, partition, _ := referencePartition(ref)
+	record := &Message{Purpose: "confirmation", State: sentSubmitted, number: 7, Parts: []MessagePart{{ID: "a1", At: time.Now()}, {ID: "a2", At: time.Now()}}}
+	note := func() {
+		t.Helper()
+		if _, err := r.redis.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+			record.write(t.Context(), p, messageKey(partition, ref, "confirmation"), time.Hour)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delivered := func(part, number int) string {
+		t.Helper()
+		if err := g.applyReceipt(t.Context(), fmt.Sprintf("%s confirmation %d %d", ref, part, number), receiptNote{State: "DELIVRD"}); err != nil {
+			t.Fatal(err)
+		}
+		return r.only().Confirmed
+	}
+	note()
+	delivered(1, 7)
+	record.number = 8 // by another bind, in other alphabets
+	note()
+	for _, step := range []struct {
+		part, number int
+		want         string
+	}{{2, 8, "submitted"}, {2, 7, "submitted"}, {1, 8, "receipt DELIVRD"}} {
+		if got := delivered(step.part, step.number); got != step.want {
+			t.Errorf("after part %d of number %d: %q, want %q", step.part, step.number, got, step.want)
+		}
 	}
 }
