@@ -273,6 +273,11 @@ func (s *stream) queue(m redis.XMessage) (before <-chan struct{}, done func()) {
 // slot waits for a free slot, or until reading ends. What is in hand meanwhile
 // is not left lying.
 func (s *stream) slot(reading context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true // also when reading has ended: what was read is not left lying
+	default:
+	}
 	t := time.NewTicker(s.g.cfg.Limits.Lease / 3)
 	defer t.Stop()
 	for {
