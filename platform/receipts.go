@@ -42,8 +42,9 @@ func (g *Gateway) await(ctx context.Context, partition int, way *route, d *dispa
 		_, err := g.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			d.note(ctx, p)
 			if way.cfg.RequestReceipts && id != "" {
-				early = awaitScript.Eval(ctx, p, []string{g.store.receiptKey(d.e.To, way.cfg.SMSC, id), g.store.parkedKey(d.e.To)},
-					d.stands(), g.cfg.Limits.ReceiptFor.Milliseconds())
+				k := g.store.receiptKey(d.e.To, way.cfg.SMSC, id)
+				early = awaitScript.Eval(ctx, p, []string{k, g.store.parkedKey(d.e.To), k + ":early"},
+					d.stands(), g.cfg.Limits.ReceiptFor.Milliseconds(), receiptPark.Milliseconds())
 			}
 			return nil
 		})

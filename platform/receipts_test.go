@@ -160,3 +160,24 @@ func TestReceiptsOfPartsThatWereReplaced(t *testing.T) {
 		}
 	}
 }
+
+// The word about a message id is left again where the first answer of Redis was
+// lost: the receipt that came before it is not.
+func TestEarlyReceiptOutlivesARepeatedCommand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.open(1, nil)
+	defer g.store.Close()
+	bind := g.cfg.SMPP.Binds[0]
+	m := &smpp.Message{Source: smpp.Address{TON: 1, NPI: 1, Addr: tendai}}
+	if err := g.receipt(t.Context(), bind, m, smpp.Receipt{MessageID: "77", TextID: "77", State: "DELIVRD"}); err != nil {
+		t.Fatal(err)
+	}
+	k := g.store.receiptKey(tendai, bind.SMSC, "77")
+	for i := range 2 {
+		got, err := awaitScript.Run(t.Context(), r.redis, []string{k, g.store.parkedKey(tendai), k + ":early"}, "REF confirmation 1 7", 60_000, 60_000).Text()
+		if err != nil || !strings.Contains(got, "DELIVRD") {
+			t.Errorf("call %d gives %q, %v", i+1, got, err)
+		}
+	}
+}
