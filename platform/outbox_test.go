@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -281,5 +282,25 @@ func TestACrowdForADeadBindDoesNotStopTheOthers(t *testing.T) {
 	back()
 	for _, to := range crowd {
 		r.says(to, "waits for the first")
+	}
+}
+
+// What a gateway has read when it is told to stop is worked on while it drains:
+// in Redis nobody else would take it before the lease ends.
+func TestReadAtTheEnd(t *testing.T) {
+	t.Parallel()
+	worked := make(chan string, 100)
+	s := &stream{g: &Gateway{}, key: "k", slots: make(chan struct{}, 100), work: func(_ context.Context, m redis.XMessage) { worked <- m.ID }}
+	reading, stop := context.WithCancel(t.Context())
+	stop()
+	s.g.cfg.Limits.Lease = time.Minute
+	for i := range 100 {
+		if !s.begin(reading, t.Context(), redis.XMessage{ID: strconv.Itoa(i)}) {
+			t.Fatal("left lying, with a free place")
+		}
+	}
+	s.running.Wait()
+	if len(worked) != 100 {
+		t.Errorf("%d of 100 worked on", len(worked))
 	}
 }

@@ -83,6 +83,36 @@ func TestReaderTakesWhatIsGluedAndCut(t *testing.T) {
 	}
 }
 
+// TestReaderMovesLeaveNothing has a buffer so small that what is held is moved
+// all the time, and a source that covers none of it.
+func TestReaderMovesLeaveNothing(t *testing.T) {
+	var stream []byte
+	for i := range 50 {
+		stream = append(stream, appended(t, PDU{Command: DeliverSM, Sequence: uint32(i + 1), Body: mo("263771000001", "PIN 4711 4711 4711")})...)
+	}
+	r := NewReader(iotest.OneByteReader(bytes.NewReader(stream)), DefaultMaxPDU)
+	r.buf = make([]byte, 100)
+	// As a busy source leaves it: a PDU and the beginning of the next.
+	r.to = copy(r.buf, stream[:100])
+	r.src = iotest.OneByteReader(bytes.NewReader(stream[100:]))
+	for i := range 50 {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if !outside(r) {
+			t.Fatalf("after PDU %d octets are left in the buffer", i)
+		}
+		if held := r.to - r.from; held < 60 && i < 40 { // let it read on into the next one
+			if err := r.fill(60); err != nil {
+				t.Fatal(err)
+			}
+			if !outside(r) {
+				t.Fatalf("moving what follows PDU %d leaves octets", i)
+			}
+		}
+	}
+}
+
 func TestReaderReady(t *testing.T) {
 	one := appended(t, PDU{Command: EnquireLink, Sequence: 1})
 	pipe, feed := io.Pipe()
