@@ -25,65 +25,6 @@ func (r *rig) bindAll(n int) []*peer {
 	return peers
 }
 
-func TestSeveralSessionsShareTheRequests(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Sessions, c.Window = 3, 2 })
-		peers := r.bindAll(3)
-		var got []<-chan outcome
-		for i := range 7 {
-			got = append(got, r.submit(mt("1", fmt.Sprint(i))))
-		}
-		for i, p := range peers { // two on each, the seventh waits
-			for range 2 {
-				q := p.wantCommand(SubmitSM)
-				if i > 0 {
-					p.write(PDU{Command: SubmitSMResp, Sequence: q.Sequence, Body: &MessageResp{MessageID: fmt.Sprint(i)}})
-				}
-				if i == 1 {
-					// The place that this gave back is the seventh's.
-					seventh := p.wantCommand(SubmitSM)
-					p.write(PDU{Command: SubmitSMResp, Sequence: seventh.Sequence, Body: &MessageResp{MessageID: "7"}})
-					i = 2
-				}
-			}
-		}
-		synctest.Wait()
-		if s := r.esme.Stats(); s.Sessions != 3 || s.Bound != 3 || s.UnderWay != 2 || s.Accepted != 5 {
-			t.Errorf("Stats %+v", s)
-		}
-		peers[0].close() // the two that were on it are unknown, and nothing else suffers
-		unknown := 0
-		for _, c := range got {
-			o := <-c
-			if errors.Is(o.err, ErrOutcomeUnknown) {
-				unknown++
-			} else if o.err != nil {
-				t.Error(o.err)
-			}
-		}
-		if unknown != 2 {
-			t.Errorf("%d of unknown outcome, want 2", unknown)
-		}
-		synctest.Wait()
-		if r.esme.Bound() || !r.esme.CanSubmit() {
-			t.Errorf("one session lost: Bound %v, CanSubmit %v", r.esme.Bound(), r.esme.CanSubmit())
-		}
-		go answerAll(peers[1], nil)
-		go answerAll(peers[2], nil)
-		if o := <-r.submit(mt("1", "after")); o.err != nil {
-			t.Error(o.err)
-		}
-		again := r.accept() // and the lost one comes back
-		again.grant()
-		if err := r.esme.AwaitBound(t.Context()); err != nil {
-			t.Error(err)
-		}
-		for _, p := range append(peers, again) {
-			p.close()
-		}
-	})
-}
-
 func TestWhoWaitsForAPlaceIsServedInOrderOrToldWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.Window = 1 })
