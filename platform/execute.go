@@ -133,7 +133,8 @@ func (g *Gateway) first(ctx context.Context, partition int, tx *Transaction) (*l
 	q := &link.Request{
 		Identity: link.Identity{IMSI: tx.imsi, MSISDN: tx.MSISDN, Source: tx.Source},
 		ID:       tx.ID, Kind: tx.Kind, Amount: b.Amount, Currency: b.Currency, Payee: b.Payee,
-		PIN: b.PIN, NewPIN: b.NewPIN, Asked: tx.Accepted,
+		Biller: b.Biller, Account: b.Account, Auth: b.Auth,
+		PIN: b.PIN, NewPIN: b.NewPIN, NewPINAgain: b.NewPINAgain, Asked: tx.Accepted,
 	}
 	return g.record(ctx, partition, tx, "seal", keys, keys.SealRequest(q), nil)
 }

@@ -210,8 +210,14 @@ type body struct {
 	Amount   int64
 	Currency string
 	Payee    string
+	Biller   string
+	Account  string
 	PIN      link.Capsule
 	NewPIN   link.Capsule
+	// NewPINAgain is the new PIN typed a second time where the two were not seen
+	// together, and so were not compared here.
+	NewPINAgain link.Capsule
+	Auth        link.Auth
 }
 
 var linkKinds = map[Kind]link.Kind{

@@ -22,13 +22,14 @@ import (
 // and the position of the PIN in it. It opens for nothing else.
 type Capsule []byte
 
-// PINPosition tells a transaction's two capsules apart.
+// PINPosition tells a transaction's capsules apart.
 type PINPosition byte
 
 // The positions.
 const (
 	PINCurrent PINPosition = 0
 	PINNew     PINPosition = 1
+	PINAgain   PINPosition = 2 // the new PIN as it was typed the second time
 )
 
 const (

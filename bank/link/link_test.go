@@ -279,19 +279,53 @@ func TestSizesTellNothing(t *testing.T) {
 		{Identity: alice, ID: p.nums.TxID(), Kind: KindBalance, PIN: pin},
 		{Identity: alice, ID: p.nums.TxID(), Kind: KindPINChange, PIN: pin, NewPIN: pin},
 		{Identity: alice, ID: p.nums.TxID(), Kind: KindInquire, Target: p.nums.TxID()},
+		{Identity: Identity{IMSI: strings.Repeat("1", 15), MSISDN: strings.Repeat("1", 15), Source: SourceNetwork}, ID: p.nums.TxID(),
+			Kind: KindBill, Amount: 1 << 60, Currency: "USD", Payee: strings.Repeat("1", 15), PIN: pin, NewPIN: pin, NewPINAgain: pin,
+			Target: p.nums.TxID(), Asked: p.now, Biller: strings.Repeat("Z", MaxBiller), Account: strings.Repeat("1", MaxAccount), Auth: AuthCode},
 	} {
 		if a, b := len(k.SealRequest(q)), len(k.SealRequest(transfer)); a != b {
 			t.Errorf("a %v has %d bytes, a transfer %d", q.Kind, a, b)
 		}
 	}
 	long := &Reply{Outcome: Done, Currency: "USD", Payee: bob.MSISDN, PayeeName: strings.Repeat("é", 20), PayerName: strings.Repeat("é", 20),
-		Lines: slices.Repeat([]Line{{At: p.now, Amount: -1, Kind: KindTransfer, Party: "0002"}}, maxLines)}
+		Lines: slices.Repeat([]Line{{At: p.now, Amount: -1, Kind: KindBill, Party: strings.Repeat("Z", 15)}}, maxLines)}
 	if a, b := len(long.encode()), len((&Reply{Outcome: WrongPIN}).encode()); a != b {
 		t.Errorf("a mini-statement has %d bytes, a refusal %d", a, b)
 	}
 	kenya := Opening{Identity: Identity{IMSI: "639020000000004", MSISDN: "254700000004", Source: SourceRegistry}, At: p.now}
 	if a, b := len(kenya.encode()), len(Opening{Identity: Identity{IMSI: "1", MSISDN: "1"}}.encode()); a != b {
 		t.Errorf("an opening has %d bytes, another %d", a, b)
+	}
+}
+
+// A transaction that comes again with another biller, say, is another one.
+func TestDigestCoversEveryField(t *testing.T) {
+	q := Request{Identity: alice, ID: TxID{1}, Kind: KindBill, PIN: make(Capsule, capsuleLen)}
+	for name, alter := range map[string]func(*Request){
+		"kind":          func(q *Request) { q.Kind = KindAirtime },
+		"amount":        func(q *Request) { q.Amount++ },
+		"currency":      func(q *Request) { q.Currency = "KES" },
+		"payee":         func(q *Request) { q.Payee = bob.MSISDN },
+		"PIN":           func(q *Request) { q.PIN = nil },
+		"new PIN":       func(q *Request) { q.NewPIN = q.PIN },
+		"new PIN again": func(q *Request) { q.NewPINAgain = q.PIN },
+		"biller":        func(q *Request) { q.Biller = "ZESA" },
+		"account":       func(q *Request) { q.Account = "1" },
+		"auth":          func(q *Request) { q.Auth = AuthCode },
+		"target":        func(q *Request) { q.Target = TxID{2} },
+		"asked":         func(q *Request) { q.Asked = vectorTime },
+		"number":        func(q *Request) { q.ID = TxID{2} },
+		"subscriber":    func(q *Request) { q.Identity = bob },
+	} {
+		other := q
+		if alter(&other); other.Digest() == q.Digest() {
+			t.Errorf("another %s has the same digest", name)
+		}
+	}
+	network := q
+	network.Identity.Source = SourceNetwork
+	if network.Digest() != q.Digest() {
+		t.Error("the digest tells where the IMSI came from")
 	}
 }
 

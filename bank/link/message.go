@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -101,11 +102,17 @@ const (
 	// KindInquire asks what became of Target. If the bank has not executed it,
 	// it never will: the answer Voided is final.
 	KindInquire Kind = 5
+	KindAirtime Kind = 6 // Amount of airtime for the number Payee, which may be the payer's own
+	KindBill    Kind = 7 // Amount to Biller for Account
+	// KindLookup asks how Payee, or else Biller, is called: Reply.PayeeName. It
+	// moves nothing and needs no PIN, so the bank counts it by subscriber and day
+	// (OverDailyLimit) and tells no more than a transfer would.
+	KindLookup Kind = 8
 )
 
 var kindNames = map[Kind]string{
 	KindTransfer: "transfer", KindBalance: "balance", KindMini: "mini-statement",
-	KindPINChange: "PIN change", KindInquire: "inquiry",
+	KindPINChange: "PIN change", KindInquire: "inquiry", KindAirtime: "airtime", KindBill: "bill", KindLookup: "lookup",
 }
 
 func (k Kind) String() string {
@@ -113,6 +120,44 @@ func (k Kind) String() string {
 		return s
 	}
 	return fmt.Sprintf("kind %d", byte(k))
+}
+
+// Auth says how the subscriber has shown that it is they who ask.
+type Auth byte
+
+// The ways.
+const (
+	AuthPIN Auth = 0 // Request.PIN
+	// AuthCode: the operator has checked a code that it sent to the subscriber's
+	// number, and there is no PIN. What it may move is the bank's to say (PINNeeded).
+	AuthCode Auth = 1
+)
+
+// MaxBiller and MaxAccount bound Request.Biller and Request.Account, in characters.
+const (
+	MaxBiller  = 20
+	MaxAccount = 20
+)
+
+// ValidBiller says whether a biller's code has the form of one: 1 to MaxBiller
+// capital letters and digits (ASCII).
+func ValidBiller(s string) bool {
+	return s != "" && len(s) <= MaxBiller && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// ValidAccount says whether an account with a biller can be one at all: 1 to
+// MaxAccount printable ASCII characters. What it looks like is each biller's own
+// rule.
+func ValidAccount(s string) bool {
+	if s == "" || len(s) > MaxAccount {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Request is what a Transact message carries inside the seal.
@@ -127,6 +172,13 @@ type Request struct {
 	NewPIN   Capsule
 	Target   TxID      // KindInquire: the transaction asked about
 	Asked    time.Time // when the subscriber's message came in
+
+	// NewPINAgain is the new PIN as it was typed the second time, where the
+	// gateway could not compare the two itself; the bank does (PINsDiffer).
+	NewPINAgain Capsule
+	Biller      string // KindBill and KindLookup; see ValidBiller
+	Account     string // KindBill: the subscriber's account with the biller; see ValidAccount
+	Auth        Auth
 }
 
 // Encode is the plain text of a Transact message, padded.
@@ -142,6 +194,10 @@ func (q *Request) encode() []byte {
 	b = appendBlob(b, q.NewPIN)
 	b = append(b, q.Target[:]...)
 	b = appendTime(b, q.Asked)
+	b = appendBlob(b, q.NewPINAgain)
+	b = appendStr(b, q.Biller)
+	b = appendStr(b, q.Account)
+	b = append(b, byte(q.Auth))
 	return pad(b, padTo)
 }
 
@@ -157,7 +213,22 @@ func decodeRequest(b []byte) (*Request, error) {
 	q.NewPIN = bytes.Clone(r.blob())
 	copy(q.Target[:], r.take(16))
 	q.Asked = r.time()
-	return q, r.end()
+	q.NewPINAgain = bytes.Clone(r.blob())
+	q.Biller = r.str()
+	q.Account = r.str()
+	q.Auth = Auth(r.u8())
+	if err := r.end(); err != nil {
+		return q, err
+	}
+	switch {
+	case q.Biller != "" && !ValidBiller(q.Biller):
+		return q, malformed("a biller that is not 1 to %d capital letters and digits", MaxBiller)
+	case q.Account != "" && !ValidAccount(q.Account):
+		return q, malformed("an account that is not 1 to %d printable characters", MaxAccount)
+	case q.Auth > AuthCode:
+		return q, malformed("authentication %d", q.Auth)
+	}
+	return q, nil
 }
 
 // Digest identifies what a request asks for, apart from the serial and the
@@ -191,6 +262,10 @@ const (
 	CurrencyMismatch  Outcome = 14
 	Voided            Outcome = 15 // inquired about before it was executed: never will be
 	NotOffered        Outcome = 16
+	PINsDiffer        Outcome = 17 // the new PIN was typed in two ways
+	PINNeeded         Outcome = 18 // more than this operator may do by a code, or of a kind that a code is not enough for
+	UnknownBiller     Outcome = 19
+	BadAccount        Outcome = 20 // not an account with this biller
 )
 
 var outcomeNames = map[Outcome]string{
@@ -199,6 +274,7 @@ var outcomeNames = map[Outcome]string{
 	OverLimit: "over the limit", OverDailyLimit: "over the daily limit", NotCustomer: "not a customer",
 	SIMChanged: "SIM changed", Blocked: "blocked", WeakPIN: "weak PIN",
 	CurrencyMismatch: "currency mismatch", Voided: "voided", NotOffered: "not offered",
+	PINsDiffer: "PINs differ", PINNeeded: "PIN needed", UnknownBiller: "unknown biller", BadAccount: "bad account",
 }
 
 func (o Outcome) String() string {
@@ -216,7 +292,7 @@ type Line struct {
 	At     time.Time
 	Amount int64 // minor units; negative is money out
 	Kind   Kind
-	Party  string // the last digits of the other side's number
+	Party  string // the last digits of the other side's number, or a biller's code; at most 15 bytes
 }
 
 // maxLines bounds a mini-statement.
@@ -231,7 +307,7 @@ type Reply struct {
 	Balance   int64
 	Currency  string
 	Payee     string // MSISDN
-	PayeeName string // masked, "T*** M***"
+	PayeeName string // masked, "T*** M***"; a biller's name is not
 	PayerName string // masked
 	At        time.Time
 	Lines     []Line

@@ -92,6 +92,21 @@ func vectorTransactions(v *vectors) []vectorTransaction {
 		{"inquiry",
 			&Request{Identity: alice, ID: id(0x15), Kind: KindInquire, Target: id(0x1F), Asked: vectorTime},
 			&Reply{Outcome: Voided, At: vectorTime}},
+		{"airtime",
+			&Request{Identity: network, ID: id(0x16), Kind: KindAirtime, Amount: 500, Currency: "USD", Payee: alice.MSISDN,
+				Auth: AuthCode, Asked: vectorTime},
+			&Reply{Outcome: Done, Amount: 500, Balance: 987_145, Currency: "USD", Payee: alice.MSISDN, PayerName: "Zoë***", At: vectorTime}},
+		{"bill",
+			&Request{Identity: alice, ID: id(0x17), Kind: KindBill, Amount: 2_000, Currency: "USD", PIN: capsule("bill"),
+				Biller: "ZESA", Account: "0412-33 118/7", Asked: vectorTime},
+			&Reply{Outcome: BadAccount, Amount: 2_000, Balance: 987_145, Currency: "USD", At: vectorTime}},
+		{"lookup",
+			&Request{Identity: alice, ID: id(0x18), Kind: KindLookup, Currency: "USD", Payee: bob.MSISDN, Asked: vectorTime},
+			&Reply{Outcome: Done, Currency: "USD", Payee: bob.MSISDN, PayeeName: "T*** M***", At: vectorTime}},
+		{"PIN change, typed twice",
+			&Request{Identity: alice, ID: id(0x19), Kind: KindPINChange, PIN: capsule("PIN change, typed twice, current"),
+				NewPIN: capsule("PIN change, typed twice, new"), NewPINAgain: capsule("PIN change, typed twice, again"), Asked: vectorTime},
+			&Reply{Outcome: PINsDiffer, At: vectorTime}},
 	}
 }
 
@@ -326,6 +341,10 @@ func (b *vectorBuilder) capsules() {
 		{"mini-statement", "1234", "\x44\x12\x34\xAA\xAA\xAA\xAA\xAA", 0x13, PINCurrent},
 		{"PIN change, current", "1234", "\x44\x12\x34\xAA\xAA\xAA\xAA\xAA", 0x14, PINCurrent},
 		{"PIN change, new", "907856", "\x46\x90\x78\x56\xAA\xAA\xAA\xAA", 0x14, PINNew},
+		{"bill", "1234", "\x44\x12\x34\xAA\xAA\xAA\xAA\xAA", 0x17, PINCurrent},
+		{"PIN change, typed twice, current", "1234", "\x44\x12\x34\xAA\xAA\xAA\xAA\xAA", 0x19, PINCurrent},
+		{"PIN change, typed twice, new", "907856", "\x46\x90\x78\x56\xAA\xAA\xAA\xAA", 0x19, PINNew},
+		{"PIN change, typed twice, again", "907865", "\x46\x90\x78\x65\xAA\xAA\xAA\xAA", 0x19, PINAgain},
 	} {
 		id := vectorNumber(in.Operator, c.tx)
 		context := slices.Concat([]byte("starhash/1 pin"), id[:], []byte{byte(c.pos)}, []byte(alice.MSISDN))
@@ -348,6 +367,10 @@ type vectorRequestFields struct {
 	NewPIN   hexBytes `json:"new_pin"`
 	Target   hexBytes `json:"target"`
 	Asked    int64    `json:"asked"`
+	Again    hexBytes `json:"new_pin_again"`
+	Biller   string   `json:"biller"`
+	Account  string   `json:"account"`
+	Auth     Auth     `json:"auth"`
 }
 
 type vectorReplyFields struct {
@@ -386,7 +409,8 @@ func (b *vectorBuilder) transactions() {
 		s := b.seal("epoch_secret", nil, "starhash/1 dynamic request"+dynamic(serial, q.Identity), head, q.encode())
 		request := b.add(vectorMsg{Name: "Transact, " + x.name, Type: TypeTransact, Path: PathTransact,
 			Fields: vectorRequestFields{vectorIdentity{q.Identity.Source, q.Identity.IMSI, q.Identity.MSISDN}, q.ID[:], q.Kind, q.Amount,
-				q.Currency, q.Payee, hexBytes(q.PIN), hexBytes(q.NewPIN), q.Target[:], q.Asked.Unix()},
+				q.Currency, q.Payee, hexBytes(q.PIN), hexBytes(q.NewPIN), q.Target[:], q.Asked.Unix(),
+				hexBytes(q.NewPINAgain), q.Biller, q.Account, q.Auth},
 			Seals: []vectorSeal{s}, Message: append(head, s.Sealed...)})
 
 		head = b.header(TypeReply, in.EpochID, serial[:])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hpke"
 	"slices"
+	"strings"
 
 	"starhash/configs/secret"
 )
@@ -106,6 +107,11 @@ func (b *vectorBuilder) failures() {
 	transact("padding that is not zero", func(q *Request) []byte { p := q.encode(); p[len(p)-1] = 1; return p }, Malformed)
 	transact("plain text cut short", func(q *Request) []byte { return q.encode()[:100] }, Malformed)
 	transact("payee that is not digits", func(q *Request) []byte { q.Payee = "26377100000x"; return q.encode() }, Malformed)
+	transact("biller in small letters", func(q *Request) []byte { q.Biller = "zesa"; return q.encode() }, Malformed)
+	transact("biller of 21 characters", func(q *Request) []byte { q.Biller = strings.Repeat("Z", 21); return q.encode() }, Malformed)
+	transact("account with a line feed", func(q *Request) []byte { q.Account = "1\n2"; return q.encode() }, Malformed)
+	transact("account of 21 characters", func(q *Request) []byte { q.Account = strings.Repeat("1", 21); return q.encode() }, Malformed)
+	transact("authentication that is none", func(q *Request) []byte { q.Auth = 2; return q.encode() }, Malformed)
 	transact("IMSI of another subscriber", func(q *Request) []byte { q.Identity.IMSI = bob.IMSI; return q.encode() }, Mismatch)
 	transact("MSISDN of another subscriber", func(q *Request) []byte { q.Identity.MSISDN = bob.MSISDN; return q.encode() }, Mismatch)
 	transact("transaction of another operator", func(q *Request) []byte { q.ID = vectorNumber("op2", 0x11); return q.encode() }, Mismatch)
@@ -164,6 +170,8 @@ func (b *vectorBuilder) failingCapsules(fail func(vectorFailed, Code)) {
 	}
 	one("capsule of another transaction", byName("balance").Capsule, BadSeal)
 	fail(vectorFailed{Name: "capsule of the other position", Capsule: "PIN change, new", Message: byName("PIN change, current").Capsule}, BadSeal)
+	fail(vectorFailed{Name: "capsule of the new PIN as the one typed again", Capsule: "PIN change, typed twice, again",
+		Message: byName("PIN change, typed twice, new").Capsule}, BadSeal)
 	one("capsule under another PIN key id", flip(0), BadSeal)
 	one("capsule whose point is not on the curve", flip(8+64), BadSeal)
 	one("capsule, body tampered with", flip(8+p256PointLen), BadSeal)

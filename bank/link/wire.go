@@ -220,7 +220,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 // What plain texts are padded to multiples of, in bytes: a block holds any
-// request (two PIN capsules in it), and any reply (a mini-statement of ten lines
+// request (three PIN capsules in it), and any reply (a mini-statement of ten lines
 // and two masked names in it); openings have a smaller one, for they go by the
 // thousand.
 const (

@@ -136,8 +136,10 @@ const readers = {
   request (plain) {
     const r = new Reader(plain)
     const f = { ...r.identity(), txid: r.take(16).toString('hex'), kind: r.u8(), amount: r.i64(), currency: r.str(), payee: r.digits(),
-      pin: r.blob().toString('hex'), new_pin: r.blob().toString('hex'), target: r.take(16).toString('hex'), asked: r.i64() }
+      pin: r.blob().toString('hex'), new_pin: r.blob().toString('hex'), target: r.take(16).toString('hex'), asked: r.i64(),
+      new_pin_again: r.blob().toString('hex'), biller: r.str(), account: r.str(), auth: r.u8() }
     r.end()
+    if (!/^[A-Z0-9]{0,20}$/.test(f.biller) || !/^[ -~]{0,20}$/.test(f.account) || f.auth > 1) refuse('malformed')
     return f
   },
   reply (plain) {
@@ -148,7 +150,7 @@ const readers = {
     if (n > 10) refuse('malformed')
     for (let i = 0; i < n; i++) f.lines.push({ at: r.i64(), amount: r.i64(), kind: r.u8(), party: r.str() })
     r.end()
-    if (f.outcome < 1 || f.outcome > 16) refuse('malformed')
+    if (f.outcome < 1 || f.outcome > 20) refuse('malformed')
     return f
   }
 }
