@@ -14,6 +14,7 @@ func (g *Gateway) confirmation(tx *Transaction, r *link.Reply) string {
 		"ref": tx.Reference, "amount": FormatAmount(r.Amount, r.Currency), "fee": FormatAmount(r.Fee, r.Currency),
 		"balance": FormatAmount(r.Balance, r.Currency), "name": r.PayeeName, "last4": lastDigits(r.Payee),
 		"at": g.clock(r.At), "tries": strconv.Itoa(int(r.TriesLeft)),
+		"form": texts.Form(tx.Language, KindPINChange), // what PINsDiffer is about
 	}
 	if r.Outcome != link.Done {
 		reason, ok := Reason(r.Outcome)

@@ -124,6 +124,9 @@ func plain(s string) string {
 	}, s)
 }
 
+// Form is how a command is written in a language.
+func (t *Texts) Form(lang string, kind Kind) string { return t.language(lang).forms[kind] }
+
 // Declined is the verdict on a transaction that was declined for a reason.
 func (t *Texts) Declined(lang, ref string, reason TextKey, args Args) string {
 	return t.Format(lang, TextDeclined, Args{"ref": ref, "reason": t.Format(lang, reason, args)})

@@ -38,6 +38,9 @@ const (
 	TextCurrencyMismatch  TextKey = "currency_mismatch"
 	TextVoided            TextKey = "voided"
 	TextNotOffered        TextKey = "not_offered"
+	TextPINNeeded         TextKey = "pin_needed" // a code is not enough for this
+	TextUnknownBiller     TextKey = "unknown_biller"
+	TextBadAccount        TextKey = "bad_account"
 	TextBankUnreachable   TextKey = "bank_unreachable"
 )
 
@@ -98,6 +101,9 @@ var placeholders = map[TextKey][]string{
 	TextCurrencyMismatch:  nil,
 	TextVoided:            nil,
 	TextNotOffered:        nil,
+	TextPINNeeded:         nil,
+	TextUnknownBiller:     nil,
+	TextBadAccount:        nil,
 	TextBankUnreachable:   nil,
 
 	TextNotRegistered:    nil,
@@ -160,6 +166,10 @@ var reasons = map[link.Outcome]TextKey{
 	link.CurrencyMismatch:  TextCurrencyMismatch,
 	link.Voided:            TextVoided,
 	link.NotOffered:        TextNotOffered,
+	link.PINsDiffer:        TextPINsDiffer,
+	link.PINNeeded:         TextPINNeeded,
+	link.UnknownBiller:     TextUnknownBiller,
+	link.BadAccount:        TextBadAccount,
 }
 
 // Reason is the text for an outcome of the bank other than Done; ok is false

@@ -288,7 +288,7 @@ func TestSizesTellNothing(t *testing.T) {
 		}
 	}
 	long := &Reply{Outcome: Done, Currency: "USD", Payee: bob.MSISDN, PayeeName: strings.Repeat("é", 20), PayerName: strings.Repeat("é", 20),
-		Lines: slices.Repeat([]Line{{At: p.now, Amount: -1, Kind: KindBill, Party: strings.Repeat("Z", 15)}}, maxLines)}
+		Lines: slices.Repeat([]Line{{At: p.now, Amount: -1, Kind: KindBill, Party: strings.Repeat("Z", 15)}}, maxLines), Account: strings.Repeat("1", MaxAccount)}
 	if a, b := len(long.encode()), len((&Reply{Outcome: WrongPIN}).encode()); a != b {
 		t.Errorf("a mini-statement has %d bytes, a refusal %d", a, b)
 	}

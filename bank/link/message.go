@@ -311,6 +311,7 @@ type Reply struct {
 	PayerName string // masked
 	At        time.Time
 	Lines     []Line
+	Account   string // KindBill: as in the request; see ValidAccount
 }
 
 func (p *Reply) encode() []byte {
@@ -331,6 +332,7 @@ func (p *Reply) encode() []byte {
 		b = append(b, byte(l.Kind))
 		b = appendStr(b, l.Party)
 	}
+	b = appendStr(b, p.Account)
 	return pad(b, padTo)
 }
 
@@ -345,11 +347,15 @@ func decodeReply(b []byte) (*Reply, error) {
 	for range n {
 		p.Lines = append(p.Lines, Line{At: r.time(), Amount: r.i64(), Kind: Kind(r.u8()), Party: r.str()})
 	}
+	p.Account = r.str()
 	if err := r.end(); err != nil {
 		return nil, err
 	}
 	if !p.Outcome.Valid() {
 		return nil, malformed("unknown outcome %d", p.Outcome)
+	}
+	if p.Account != "" && !ValidAccount(p.Account) {
+		return nil, malformed("an account that is not 1 to %d printable characters", MaxAccount)
 	}
 	return p, nil
 }

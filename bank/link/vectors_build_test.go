@@ -99,7 +99,8 @@ func vectorTransactions(v *vectors) []vectorTransaction {
 		{"bill",
 			&Request{Identity: alice, ID: id(0x17), Kind: KindBill, Amount: 2_000, Currency: "USD", PIN: capsule("bill"),
 				Biller: "ZESA", Account: "0412-33 118/7", Asked: vectorTime},
-			&Reply{Outcome: BadAccount, Amount: 2_000, Balance: 987_145, Currency: "USD", At: vectorTime}},
+			&Reply{Outcome: Done, Amount: 2_000, Fee: 10, Balance: 985_135, Currency: "USD", PayeeName: "ZESA Holdings", PayerName: "Zoë***",
+				At: vectorTime, Account: "0412-33 118/7"}},
 		{"lookup",
 			&Request{Identity: alice, ID: id(0x18), Kind: KindLookup, Currency: "USD", Payee: bob.MSISDN, Asked: vectorTime},
 			&Reply{Outcome: Done, Currency: "USD", Payee: bob.MSISDN, PayeeName: "T*** M***", At: vectorTime}},
@@ -385,6 +386,7 @@ type vectorReplyFields struct {
 	PayerName string       `json:"payer_name"`
 	At        int64        `json:"at"`
 	Lines     []vectorLine `json:"lines"`
+	Account   string       `json:"account"`
 }
 
 type vectorLine struct {
@@ -416,7 +418,7 @@ func (b *vectorBuilder) transactions() {
 		head = b.header(TypeReply, in.EpochID, serial[:])
 		ad := slices.Concat(head, sha(request))
 		s = b.seal("epoch_secret", nil, "starhash/1 dynamic reply"+dynamic(serial, q.Identity), ad, p.encode())
-		fields := vectorReplyFields{p.Outcome, p.TriesLeft, p.Amount, p.Fee, p.Balance, p.Currency, p.Payee, p.PayeeName, p.PayerName, p.At.Unix(), []vectorLine{}}
+		fields := vectorReplyFields{p.Outcome, p.TriesLeft, p.Amount, p.Fee, p.Balance, p.Currency, p.Payee, p.PayeeName, p.PayerName, p.At.Unix(), []vectorLine{}, p.Account}
 		for _, l := range p.Lines {
 			fields.Lines = append(fields.Lines, vectorLine{l.At.Unix(), l.Amount, l.Kind, l.Party})
 		}

@@ -140,6 +140,7 @@ func (b *vectorBuilder) failures() {
 	hash := sha(msg(transfer))
 	reply("reply to another request under this serial", sha([]byte("another")), func([]byte) {}, BadSeal)
 	reply("reply with an outcome that is none", hash, func(p []byte) { p[0] = 99 }, Malformed)
+	reply("reply with an account that is none", hash, func(p []byte) { p[70], p[71] = 1, 0x7F }, Malformed)
 	reply("reply with padding that is not zero", hash, func(p []byte) { p[len(p)-1] = 1 }, Malformed)
 
 	// Errors: a hint without the tag.

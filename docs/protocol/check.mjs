@@ -149,7 +149,9 @@ const readers = {
     const n = r.u8()
     if (n > 10) refuse('malformed')
     for (let i = 0; i < n; i++) f.lines.push({ at: r.i64(), amount: r.i64(), kind: r.u8(), party: r.str() })
+    f.account = r.str()
     r.end()
+    if (!/^[ -~]{0,20}$/.test(f.account)) refuse('malformed')
     if (f.outcome < 1 || f.outcome > 20) refuse('malformed')
     return f
   }
