@@ -36,6 +36,9 @@ type Bank struct {
 	store *store
 	keys  map[link.Operator]map[link.KeyID]secret.Value
 
+	billers    map[string]biller
+	withoutPIN map[link.Operator]int64 // minor units of cfg.Currency; 0 is nothing
+
 	selectExchange *sql.Stmt // on a reader's connection: the way of every repeat
 
 	tls             *tls.Config
@@ -54,6 +57,12 @@ func newBank(cfg Config, log *slog.Logger, now func() time.Time) (*Bank, error) 
 		b.clientCN[link.Operator(o.Name)] = o.ClientCN
 	}
 	var err error
+	if b.withoutPIN, err = readWithoutPIN(cfg); err != nil {
+		return nil, err
+	}
+	if b.billers, err = readBillers(cfg.Billers); err != nil {
+		return nil, err
+	}
 	if b.keys, err = readStaticKeys(cfg.Operators); err != nil {
 		return nil, err
 	}

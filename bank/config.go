@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"starhash/bank/ledger"
 	"starhash/bank/link"
@@ -26,9 +27,13 @@ type Config struct {
 
 	// Currency is that of an imported account that names none.
 	Currency string `mapstructure:"currency"`
-	Fee      int64  `mapstructure:"fee"` // of a transfer, flat, in the account's currency
+	Fee      int64  `mapstructure:"fee"` // of a payment, flat, in the account's currency
 	Limits   Limits `mapstructure:"limits"`
-	Admin    Admin  `mapstructure:"admin"`
+
+	Airtime bool     `mapstructure:"airtime"` // whether airtime is sold
+	Billers []Biller `mapstructure:"billers"`
+
+	Admin Admin `mapstructure:"admin"`
 }
 
 // TLS is the bank's certificate, and the authority of the gateways' ones.
@@ -45,6 +50,18 @@ type Operator struct {
 	// ClientCN, if set, is the common name that the certificate of this
 	// operator's gateways must have.
 	ClientCN string `mapstructure:"client_cn"`
+	// WithoutPIN is how much one transfer, airtime or bill may be without a PIN,
+	// on this operator's word that a one-time code came back: a decimal amount
+	// of Currency such as "20.00". Empty or 0 is nothing. The day's limit holds
+	// as it does with a PIN.
+	WithoutPIN string `mapstructure:"without_pin"`
+}
+
+// Biller is somebody whose bills are paid here.
+type Biller struct {
+	Code    string `mapstructure:"code"`    // 1 to 20 capital letters and digits; what a subscriber types
+	Name    string `mapstructure:"name"`    // 1 to 20 characters; what a confirmation says
+	Account string `mapstructure:"account"` // a regular expression (RE2) that matches the whole of an account
 }
 
 // StaticKey is a preset key of the sealed link, 64 hexadecimal digits in a file.
@@ -58,6 +75,9 @@ type StaticKey struct {
 type Limits struct {
 	Single int64 `mapstructure:"single"`
 	Daily  int64 `mapstructure:"daily"`
+	// Lookups is how many payees' names are told to one customer a day; 0 is
+	// none at all.
+	Lookups int `mapstructure:"lookups"`
 }
 
 // Admin is the plain HTTP listener of /healthz and /readyz; empty is none.
@@ -71,11 +91,18 @@ func (c *Config) SetDefaults() {
 	c.Database = "bank.db"
 	c.Currency = "USD"
 	c.PINTries = 3
+	c.Limits.Lookups = 20
 }
 
 // maxPINTries keeps the tries left in the reply's one byte, and a guesser from
 // having as many as he likes.
 const maxPINTries = 10
+
+// maxLookups keeps a subscriber from making a directory of customers.
+const maxLookups = 1000
+
+// maxBillerName keeps a confirmation in one SMS, in characters.
+const maxBillerName = 20
 
 // Validate says all that is wrong.
 func (c *Config) Validate() (problems []configs.Problem) {
@@ -116,6 +143,28 @@ func (c *Config) Validate() (problems []configs.Problem) {
 	amount("fee", c.Fee)
 	amount("limits.single", c.Limits.Single)
 	amount("limits.daily", c.Limits.Daily)
+	if c.Limits.Lookups < 0 || c.Limits.Lookups > maxLookups {
+		wrong("limits.lookups", fmt.Sprintf("is %d", c.Limits.Lookups), fmt.Sprintf("0 to %d names a day", maxLookups))
+	}
+	billers := map[string]bool{}
+	for i, o := range c.Billers {
+		key := fmt.Sprintf("billers[%d]", i)
+		switch {
+		case !link.ValidBiller(o.Code):
+			wrong(key+".code", fmt.Sprintf("is %q", o.Code), fmt.Sprintf("1 to %d capital letters and digits, such as ZESA", link.MaxBiller))
+		case billers[o.Code]:
+			wrong(key+".code", fmt.Sprintf("is %q a second time", o.Code), "one entry a biller")
+		}
+		billers[o.Code] = true
+		if n := utf8.RuneCountInString(o.Name); n < 1 || n > maxBillerName {
+			wrong(key+".name", fmt.Sprintf("has %d characters", n), fmt.Sprintf("1 to %d", maxBillerName))
+		}
+		if o.Account == "" {
+			wrong(key+".account", "is missing", "a regular expression such as [0-9]{11}")
+		} else if _, err := wholly(o.Account); err != nil {
+			wrong(key+".account", err.Error(), "a regular expression such as [0-9]{11}")
+		}
+	}
 	if c.PINTries < 1 || c.PINTries > maxPINTries {
 		wrong("pin_tries", fmt.Sprintf("is %d", c.PINTries), fmt.Sprintf("1 to %d", maxPINTries))
 	}
@@ -137,6 +186,9 @@ func (c *Config) Validate() (problems []configs.Problem) {
 			}
 		}
 		operators[o.Name] = true
+		if _, err := o.withoutPIN(c.Currency); err != nil {
+			wrong(key+".without_pin", err.Error(), `an amount such as "20.00", in quotes; 0 is never`)
+		}
 		if len(o.StaticKeys) == 0 {
 			wrong(key+".static_keys", "is empty", "at least one key")
 		}

@@ -33,6 +33,17 @@ func TestValidate(t *testing.T) {
 		{"URI", func(c *Config) { c.Database = "file:x?mode=ro" }, []string{"database"}},
 		{"currency", func(c *Config) { c.Currency = "usd" }, []string{"currency"}},
 		{"tries", func(c *Config) { c.PINTries = 256 }, []string{"pin_tries"}},
+		{"lookups", func(c *Config) { c.Limits.Lookups = -1 }, []string{"limits.lookups"}},
+		{"many lookups", func(c *Config) { c.Limits.Lookups = 1001 }, []string{"limits.lookups"}},
+		{"without a PIN", func(c *Config) { c.Operators[0].WithoutPIN = "20.00" }, nil},
+		{"never without a PIN", func(c *Config) { c.Operators[0].WithoutPIN = "0" }, nil},
+		{"without a PIN, no amount", func(c *Config) { c.Operators[0].WithoutPIN = "20.001" }, []string{"operators[0].without_pin"}},
+		{"without a PIN, less than nothing", func(c *Config) { c.Operators[0].WithoutPIN = "-1" }, []string{"operators[0].without_pin"}},
+		{"billers", func(c *Config) { c.Billers = []Biller{{"ZESA", "ZESA", "[0-9]{11}"}, {"DSTV9", "é", "(?i)a|b"}} }, nil},
+		{"bad billers", func(c *Config) {
+			c.Billers = []Biller{{"zesa", "ZESA", "[0-9]{11}"}, {"A", "", "["}, {"A", strings.Repeat("x", 21), ""}, {"", "x", "a)(b"}}
+		}, []string{"billers[0].code", "billers[1].name", "billers[1].account", "billers[2].code", "billers[2].name", "billers[2].account",
+			"billers[3].code", "billers[3].account"}},
 		{"operator", func(c *Config) {
 			c.Operators = append(c.Operators, Operator{Name: "op1"}, Operator{Name: "operator-1"})
 		},
@@ -108,6 +119,7 @@ database: bank.db
 operators:
   - name: op1
     client_cn: gateway-1
+    without_pin: "20.00"
     static_keys:
       - { id: sk1, file: keys/static-sk1 }
 pin_key_file: keys/pin
@@ -115,7 +127,10 @@ pin_verify_key_file: keys/pin-verify
 pin_tries: 4
 currency: KES
 fee: 25
-limits: { single: 100000, daily: 500000 }
+limits: { single: 100000, daily: 500000, lookups: 5 }
+airtime: true
+billers:
+  - { code: KPLC, name: Kenya Power, account: "[0-9]{8}" }
 admin: { listen: 127.0.0.1:9091 }
 `
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
@@ -126,7 +141,8 @@ admin: { listen: 127.0.0.1:9091 }
 		t.Fatal(err)
 	}
 	if c.Database != filepath.Join(dir, "bank.db") || c.Operators[0].StaticKeys[0].File != filepath.Join(dir, "keys/static-sk1") ||
-		c.PINTries != 4 || c.Limits.Daily != 500000 || c.Operators[0].ClientCN != "gateway-1" {
+		c.PINTries != 4 || c.Limits.Daily != 500000 || c.Operators[0].ClientCN != "gateway-1" ||
+		c.Operators[0].WithoutPIN != "20.00" || c.Limits.Lookups != 5 || !c.Airtime || c.Billers[0] != (Biller{"KPLC", "Kenya Power", "[0-9]{8}"}) {
 		t.Errorf("%+v", c)
 	}
 }

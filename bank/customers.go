@@ -21,6 +21,8 @@ type customer struct {
 	pinWrong int
 	spent    int64  // minor units, on spentOn
 	spentOn  string // the bank's local day
+	lookups  int    // payees' names asked for, on lookedOn
+	lookedOn string
 }
 
 // ErrNoCustomer says that no customer has an MSISDN.
@@ -28,9 +30,9 @@ var ErrNoCustomer = errors.New("bank: no such customer")
 
 func findCustomer(tx ledger.Tx, msisdn string) (*customer, error) {
 	c := &customer{msisdn: msisdn}
-	err := tx.QueryRow(`SELECT imsi, name, account, blocked, pin_salt, pin_value, pin_wrong, spent, spent_on
+	err := tx.QueryRow(`SELECT imsi, name, account, blocked, pin_salt, pin_value, pin_wrong, spent, spent_on, lookups, looked_on
 		FROM customers WHERE msisdn = ?`, msisdn).
-		Scan(&c.imsi, &c.name, &c.account, &c.blocked, &c.pinSalt, &c.pinValue, &c.pinWrong, &c.spent, &c.spentOn)
+		Scan(&c.imsi, &c.name, &c.account, &c.blocked, &c.pinSalt, &c.pinValue, &c.pinWrong, &c.spent, &c.spentOn, &c.lookups, &c.lookedOn)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoCustomer
 	}
@@ -53,6 +55,12 @@ func (c *customer) setPIN(tx ledger.Tx, salt, value []byte) error {
 // setSpent stores what the customer has sent on a day.
 func (c *customer) setSpent(tx ledger.Tx, day string, amount int64) error {
 	_, err := tx.Exec(`UPDATE customers SET spent = ?, spent_on = ? WHERE msisdn = ?`, amount, day, c.msisdn)
+	return err
+}
+
+// setLookups stores how many names the customer has asked for on a day.
+func (c *customer) setLookups(tx ledger.Tx, day string, n int) error {
+	_, err := tx.Exec(`UPDATE customers SET lookups = ?, looked_on = ? WHERE msisdn = ?`, n, day, c.msisdn)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"database/sql"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"starhash/bank/ledger"
 	"starhash/bank/link"
 	"starhash/configs/secret"
 )
@@ -221,6 +223,16 @@ func (w *world) wantBalances(a, b, c int64) {
 	w.balanced()
 }
 
+// internal is what the bank's own account for a purpose holds in USD, in cents.
+func (w *world) internal(purpose string) int64 {
+	w.t.Helper()
+	a, err := ledger.Find(w.store.db, purpose+":USD")
+	if err != nil && !errors.Is(err, ledger.ErrNoAccount) {
+		w.t.Fatal(err)
+	}
+	return a.Balance
+}
+
 // wantAlarms checks how many alarms were logged.
 func (w *world) wantAlarms(n int) {
 	w.t.Helper()
@@ -327,6 +339,29 @@ func (g *gateway) transfer(from, to string, amount int64) *link.Request {
 func (g *gateway) pinChange(msisdn, old, new string) *link.Request {
 	q := g.request(link.KindPINChange, msisdn, old)
 	q.NewPIN = g.pin(new, msisdn, q.ID, link.PINNew)
+	return q
+}
+
+// airtime is airtime for a number, bought by a customer.
+func (g *gateway) airtime(from, number string, amount int64) *link.Request {
+	q := g.request(link.KindAirtime, from, pinOf[from])
+	q.Amount, q.Currency, q.Payee = amount, "USD", number
+	return q
+}
+
+func (g *gateway) bill(from, biller, account string, amount int64) *link.Request {
+	q := g.request(link.KindBill, from, pinOf[from])
+	q.Amount, q.Currency, q.Biller, q.Account = amount, "USD", biller, account
+	return q
+}
+
+func (g *gateway) lookup(from, payee string) *link.Request {
+	return &link.Request{Identity: identity(from), ID: g.numbers.TxID(), Kind: link.KindLookup, Payee: payee}
+}
+
+// withCode is a request that has a one-time code in place of its PIN.
+func withCode(q *link.Request) *link.Request {
+	q.PIN, q.Auth = nil, link.AuthCode
 	return q
 }
 

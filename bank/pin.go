@@ -33,19 +33,26 @@ const saltLen = 16
 // error to be raised where the PIN is needed, and not before: a transaction that
 // comes again gets its recorded outcome without one.
 type pins struct {
-	current, next       secret.Value
-	currentErr, nextErr error
+	current, next                 secret.Value
+	differ                        bool // the new PIN was typed twice, in two ways
+	currentErr, nextErr, againErr error
 }
 
 func (p pins) wipe() { p.current.Wipe(); p.next.Wipe() }
 
 // open opens the capsules of a request. The caller wipes the result.
 func (v *vault) open(q *link.Request) (p pins) {
-	switch q.Kind {
-	case link.KindInquire:
-		return p
-	case link.KindPINChange:
+	if q.Kind == link.KindInquire || q.Kind == link.KindLookup || q.Auth == link.AuthCode {
+		return p // there is none
+	}
+	if q.Kind == link.KindPINChange {
 		p.next, p.nextErr = v.capsules.Open(q.NewPIN, q.Identity.MSISDN, q.ID, link.PINNew)
+		if len(q.NewPINAgain) > 0 {
+			var again secret.Value
+			again, p.againErr = v.capsules.Open(q.NewPINAgain, q.Identity.MSISDN, q.ID, link.PINAgain)
+			p.differ = !again.Equal(p.next)
+			again.Wipe()
+		}
 	}
 	p.current, p.currentErr = v.capsules.Open(q.PIN, q.Identity.MSISDN, q.ID, link.PINCurrent)
 	return p

@@ -13,7 +13,9 @@ CREATE TABLE customers (
     pin_value BLOB    NOT NULL,                        -- see vault
     pin_wrong INTEGER NOT NULL DEFAULT 0,              -- wrong ones since the last right one
     spent     INTEGER NOT NULL DEFAULT 0,              -- minor units, on spent_on
-    spent_on  TEXT    NOT NULL DEFAULT ''              -- the bank's local day, 2006-01-02
+    spent_on  TEXT    NOT NULL DEFAULT '',             -- the bank's local day, 2006-01-02
+    lookups   INTEGER NOT NULL DEFAULT 0,              -- names asked for, on looked_on
+    looked_on TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 
 -- Every serial that was ever opened, with the IMSI and the MSISDN that it was

@@ -26,7 +26,7 @@ const (
 	// applicationID marks our database files, in SQLite's header.
 	applicationID = 0x53746268 // "Stbh"
 	// schemaVersion is the user_version of what schema and ledger.Schema make.
-	schemaVersion = 1
+	schemaVersion = 2
 
 	// maxGroup bounds the jobs of one commit: at 32 a commit's cost is a tenth
 	// of a job's, and nobody waits long behind a group.
@@ -131,6 +131,10 @@ func prepare(db *sql.DB) (*sql.Conn, error) {
 	}
 	switch {
 	case app == applicationID && version == schemaVersion:
+	case app == applicationID && version == 1:
+		if _, err := conn.ExecContext(ctx, from1to2); err != nil {
+			return nil, err
+		}
 	case app == applicationID:
 		return nil, fmt.Errorf("has version %d, this program knows %d", version, schemaVersion)
 	case tables != 0:
@@ -144,6 +148,12 @@ func prepare(db *sql.DB) (*sql.Conn, error) {
 	_, err = conn.ExecContext(ctx, "COMMIT")
 	return conn, err
 }
+
+// from1to2 brings a database of version 1 up to version 2.
+const from1to2 = `
+ALTER TABLE customers ADD COLUMN lookups INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE customers ADD COLUMN looked_on TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;`
 
 // write runs do in a database transaction and returns after its commit: do's
 // error rolls back what do wrote, and only that; an error of the commit means

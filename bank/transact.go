@@ -135,15 +135,26 @@ func (b *Bank) execute(tx ledger.Tx, op link.Operator, q *link.Request, p pins) 
 		return b.decline(link.SIMChanged), nil
 	case c.blocked:
 		return b.decline(link.Blocked), nil
+	case c.pinWrong >= b.cfg.PINTries:
+		return b.decline(link.PINLocked), nil
 	}
 	// The PIN comes before anything else is looked at, so that without it nobody
-	// learns who has an account.
-	if declined, err := b.verifyPIN(tx, c, p); declined != nil || err != nil {
-		return declined, err
+	// learns who has an account, but for what lookup.go counts.
+	switch {
+	case q.Kind == link.KindLookup:
+		return b.lookup(tx, q, c)
+	case q.Auth == link.AuthCode:
+		if !b.codeIsEnough(op, q) {
+			return b.decline(link.PINNeeded), nil
+		}
+	default:
+		if declined, err := b.verifyPIN(tx, c, p); declined != nil || err != nil {
+			return declined, err
+		}
 	}
 	switch q.Kind {
-	case link.KindTransfer:
-		return b.transfer(tx, op, q, c)
+	case link.KindTransfer, link.KindAirtime, link.KindBill:
+		return b.pay(tx, op, q, c)
 	case link.KindBalance:
 		return b.balance(tx, c)
 	case link.KindMini:
@@ -162,9 +173,6 @@ func (b *Bank) clock() time.Time { return b.now().UTC().Truncate(time.Second) }
 // verifyPIN returns the reply that declines, or nil if the PIN is right. What it
 // counts is committed with that reply.
 func (b *Bank) verifyPIN(tx ledger.Tx, c *customer, p pins) (*link.Reply, error) {
-	if c.pinWrong >= b.cfg.PINTries {
-		return b.decline(link.PINLocked), nil
-	}
 	if p.currentErr != nil {
 		return nil, p.currentErr // not a wrong PIN, but none at all
 	}
@@ -185,96 +193,14 @@ func (b *Bank) verifyPIN(tx ledger.Tx, c *customer, p pins) (*link.Reply, error)
 	return reply, nil
 }
 
-// transfer moves money from c to the payee.
-func (b *Bank) transfer(tx ledger.Tx, op link.Operator, q *link.Request, c *customer) (*link.Reply, error) {
-	from, err := ledger.Get(tx, c.account)
-	if err != nil {
-		return nil, err
-	}
-	reply := &link.Reply{Amount: q.Amount, Currency: from.Currency, Balance: from.Balance, Payee: q.Payee, At: b.clock()}
-	declined := func(o link.Outcome) (*link.Reply, error) { reply.Outcome = o; return reply, nil }
-
-	switch {
-	case q.Currency != from.Currency:
-		return declined(link.CurrencyMismatch)
-	case q.Amount <= 0 || q.Amount > ledger.MaxAmount-b.cfg.Fee:
-		return declined(link.BadAmount)
-	case q.Payee == c.msisdn:
-		return declined(link.OwnAccount)
-	}
-	payee, err := findCustomer(tx, q.Payee)
-	if errors.Is(err, ErrNoCustomer) || (err == nil && payee.blocked) {
-		return declined(link.UnknownPayee)
-	}
-	if err != nil {
-		return nil, err
-	}
-	to, err := ledger.Get(tx, payee.account)
-	if err != nil {
-		return nil, err
-	}
-	if to.Currency != from.Currency {
-		return declined(link.CurrencyMismatch)
-	}
-
-	day := b.now().Format(time.DateOnly)
-	spent := q.Amount
-	if c.spentOn == day {
-		spent += c.spent
-	}
-	switch {
-	case b.cfg.Limits.Single > 0 && q.Amount > b.cfg.Limits.Single:
-		return declined(link.OverLimit)
-	case b.cfg.Limits.Daily > 0 && spent > b.cfg.Limits.Daily:
-		return declined(link.OverDailyLimit)
-	}
-
-	e := ledger.Entry{
-		Ref:  string(op) + "/" + q.ID.String(),
-		Kind: entryTransfer,
-		At:   reply.At,
-		Postings: []ledger.Posting{
-			{Account: from.ID, Amount: -(q.Amount + b.cfg.Fee), Other: to.ID},
-			{Account: to.ID, Amount: q.Amount, Other: from.ID},
-		},
-	}
-	if b.cfg.Fee > 0 {
-		fees, err := ledger.Internal(tx, "fees", from.Currency)
-		if err != nil {
-			return nil, err
-		}
-		e.Postings = append(e.Postings, ledger.Posting{Account: fees, Amount: b.cfg.Fee, Other: from.ID})
-	}
-	switch err := ledger.Post(tx, e); {
-	case errors.Is(err, ledger.ErrFunds):
-		return declined(link.InsufficientFunds)
-	case err != nil:
-		return nil, err
-	}
-	if err := c.setSpent(tx, day, spent); err != nil {
-		return nil, err
-	}
-	reply.Outcome = link.Done
-	reply.Fee = b.cfg.Fee
-	reply.Balance = from.Balance - q.Amount - b.cfg.Fee
-	reply.PayeeName, reply.PayerName = maskName(payee.name), maskName(c.name)
-	return reply, nil
-}
-
-// Kinds of ledger entries.
-const (
-	entryTransfer = "transfer"
-	entryOpening  = "opening"
-)
-
 func (b *Bank) balance(tx ledger.Tx, c *customer) (*link.Reply, error) {
 	a, err := ledger.Get(tx, c.account)
 	return &link.Reply{Outcome: link.Done, Balance: a.Balance, Currency: a.Currency, At: b.clock()}, err
 }
 
-// statement is a mini-statement: the newest lines first, a transfer's fee in
-// its line. A line that is no transfer, the opening balance, has kind 0 and no
-// party.
+// statement is a mini-statement: the newest lines first, a payment's fee in its
+// line. The party of a transfer is a number, of a bill the biller's code; airtime
+// has none, and the opening balance no kind either.
 func (b *Bank) statement(tx ledger.Tx, c *customer) (*link.Reply, error) {
 	reply, err := b.balance(tx, c)
 	if err != nil {
@@ -286,8 +212,13 @@ func (b *Bank) statement(tx ledger.Tx, c *customer) (*link.Reply, error) {
 	}
 	for _, l := range lines {
 		line := link.Line{At: l.At, Amount: l.Amount}
-		if l.Kind == entryTransfer {
+		switch l.Kind {
+		case entryTransfer:
 			line.Kind, line.Party = link.KindTransfer, maskMSISDN(l.Other.Name)
+		case entryAirtime:
+			line.Kind = link.KindAirtime
+		case entryBill:
+			line.Kind, line.Party = link.KindBill, billerOf(l.Other.Name)
 		}
 		reply.Lines = append(reply.Lines, line)
 	}
@@ -296,10 +227,14 @@ func (b *Bank) statement(tx ledger.Tx, c *customer) (*link.Reply, error) {
 
 // changePIN stores the new PIN, the old one having been verified.
 func (b *Bank) changePIN(tx ledger.Tx, c *customer, p pins) (*link.Reply, error) {
-	if p.nextErr != nil {
+	switch {
+	case p.nextErr != nil:
 		return nil, p.nextErr
-	}
-	if checkStrength(p.next) != nil || p.next.Equal(p.current) {
+	case p.againErr != nil:
+		return nil, p.againErr
+	case p.differ:
+		return b.decline(link.PINsDiffer), nil
+	case checkStrength(p.next) != nil || p.next.Equal(p.current):
 		return b.decline(link.WeakPIN), nil
 	}
 	salt, value := b.vault.enrol(c.msisdn, p.next)
