@@ -9,6 +9,14 @@
 //	          serial and those registered; the PIN is verified; the transaction
 //	          is executed in the ledger, and the sealed reply stored with it
 //
+// It executes transfers, airtime and bills (payments.go: one way for the money,
+// the same limits and fee), balances, mini-statements and PIN changes; it tells a
+// payee's or a biller's name before any PIN (lookup.go: bounded by customer and
+// day, and no more than a payment would tell). An operator may be allowed small
+// payments on a one-time code, without a PIN; nothing by default. Airtime and
+// bills move money into accounts of the bank's own: what is owed to the operator
+// and to each biller, settled and delivered outside this program.
+//
 // transact.go reads top to bottom in the order in which a transaction passes
 // its checks.
 //

@@ -16,6 +16,7 @@ type modelled struct {
 	balance int64
 	pin     string
 	wrong   int
+	looked  int
 }
 
 // sent is a request that the model has seen.
@@ -27,9 +28,11 @@ type sent struct {
 	reply *link.Reply // nil: never delivered, or voided before it was
 	pin   string      // as typed
 	next  string      // the new PIN, of a PIN change
+	again string      // and as typed the second time
 }
 
-// Random transfers, PIN changes, wrong PINs, repeats, repeats under other
+// Random transfers, airtime, bills, codes in place of PINs, lookups, PIN changes,
+// wrong PINs, repeats, repeats under other
 // serials, inquiries before and after, and restarts of the bank: the ledger
 // stays balanced and the bank agrees with a model that executes every
 // transaction at most once.
@@ -40,7 +43,8 @@ func TestBankModel(t *testing.T) {
 		path := w.path(rapid.StringMatching(`[a-z]{12}`).Draw(rt, "file") + ".db")
 		memory := rapid.IntRange(0, 4).Draw(rt, "disk") > 0 // a restart needs a file, and a file is slow
 		change := func(c *Config) {
-			c.Fee, c.Limits.Single, c.Database = 3, 4000, path
+			shop(c)
+			c.Limits, c.Database = Limits{Single: 4000, Lookups: 2}, path
 			if memory {
 				c.Database = ":memory:"
 			}
@@ -50,11 +54,12 @@ func TestBankModel(t *testing.T) {
 		w.importPeople()
 		g := w.gateway()
 		model := map[string]*modelled{
-			tendai: {10000, "1357", 0}, rudo: {5000, "2468", 0}, farai: {0, "1593", 0},
+			tendai: {balance: 10000, pin: "1357"}, rudo: {balance: 5000, pin: "2468"}, farai: {pin: "1593"},
 		}
 		people := slices.Sorted(maps.Keys(model))
 		var all []*sent
 		var fees int64
+		took := map[string]int64{} // the bank's own accounts
 		pinsOf := []string{"1357", "2468", "1593", "7531"}
 
 		expect := func(s *sent) *link.Reply { // what the model says, and does
@@ -62,15 +67,29 @@ func TestBankModel(t *testing.T) {
 			if c.wrong >= 3 {
 				return &link.Reply{Outcome: link.PINLocked}
 			}
-			if s.pin != c.pin {
+			switch {
+			case s.q.Kind == link.KindLookup && c.looked == 2:
+				return &link.Reply{Outcome: link.OverDailyLimit}
+			case s.q.Kind == link.KindLookup:
+				if c.looked++; s.q.Payee == s.q.Identity.MSISDN {
+					return &link.Reply{Outcome: link.OwnAccount}
+				}
+				return &link.Reply{Outcome: link.Done}
+			case s.q.Auth == link.AuthCode && s.q.Amount > 2000:
+				return &link.Reply{Outcome: link.PINNeeded}
+			case s.q.Auth == link.AuthCode:
+			case s.pin != c.pin:
 				c.wrong++
 				if c.wrong == 3 {
 					return &link.Reply{Outcome: link.PINLocked}
 				}
 				return &link.Reply{Outcome: link.WrongPIN, TriesLeft: uint8(3 - c.wrong)}
+			default:
+				c.wrong = 0
 			}
-			c.wrong = 0
 			switch {
+			case s.q.Kind == link.KindPINChange && s.again != "" && s.again != s.next:
+				return &link.Reply{Outcome: link.PINsDiffer}
 			case s.q.Kind == link.KindPINChange && s.next == c.pin:
 				return &link.Reply{Outcome: link.WeakPIN}
 			case s.q.Kind == link.KindPINChange:
@@ -78,8 +97,12 @@ func TestBankModel(t *testing.T) {
 				return &link.Reply{Outcome: link.Done}
 			case s.q.Kind == link.KindBalance:
 				return &link.Reply{Outcome: link.Done, Balance: c.balance}
-			case s.q.Payee == s.q.Identity.MSISDN:
+			case s.q.Kind == link.KindTransfer && s.q.Payee == s.q.Identity.MSISDN:
 				return &link.Reply{Outcome: link.OwnAccount, Balance: c.balance}
+			case s.q.Kind == link.KindBill && s.q.Biller != "ZESA":
+				return &link.Reply{Outcome: link.UnknownBiller, Balance: c.balance}
+			case s.q.Kind == link.KindBill && s.q.Account != meter:
+				return &link.Reply{Outcome: link.BadAccount, Balance: c.balance}
 			case s.q.Amount > 4000:
 				return &link.Reply{Outcome: link.OverLimit, Balance: c.balance}
 			case s.q.Amount+3 > c.balance:
@@ -87,7 +110,14 @@ func TestBankModel(t *testing.T) {
 			}
 			c.balance -= s.q.Amount + 3
 			fees += 3
-			model[s.q.Payee].balance += s.q.Amount
+			switch s.q.Kind {
+			case link.KindAirtime:
+				took["airtime"] += s.q.Amount
+			case link.KindBill:
+				took["biller:ZESA"] += s.q.Amount
+			default:
+				model[s.q.Payee].balance += s.q.Amount
+			}
 			return &link.Reply{Outcome: link.Done, Balance: c.balance}
 		}
 		check := func(what string, got *link.Reply, err error, want *link.Reply) {
@@ -107,7 +137,8 @@ func TestBankModel(t *testing.T) {
 				if rapid.IntRange(0, 5).Draw(rt, "slip") == 0 {
 					s.pin = rapid.SampledFrom(pinsOf).Draw(rt, "pin")
 				}
-				switch kind := rapid.SampledFrom([]link.Kind{link.KindTransfer, link.KindTransfer, link.KindBalance, link.KindPINChange}).Draw(rt, "kind"); kind {
+				switch kind := rapid.SampledFrom([]link.Kind{link.KindTransfer, link.KindTransfer, link.KindBalance,
+					link.KindPINChange, link.KindAirtime, link.KindBill, link.KindLookup}).Draw(rt, "kind"); kind {
 				case link.KindTransfer:
 					s.q = g.request(kind, from, s.pin)
 					s.q.Payee, s.q.Currency = rapid.SampledFrom(people).Draw(rt, "to"), "USD"
@@ -115,8 +146,26 @@ func TestBankModel(t *testing.T) {
 				case link.KindPINChange:
 					s.next = rapid.SampledFrom(pinsOf).Draw(rt, "next")
 					s.q = g.pinChange(from, s.pin, s.next)
+					if rapid.Bool().Draw(rt, "twice") {
+						s.again = rapid.SampledFrom([]string{s.next, "7531"}).Draw(rt, "again")
+						s.q.NewPINAgain = g.pin(s.again, from, s.q.ID, link.PINAgain)
+					}
+				case link.KindAirtime:
+					s.q = g.request(kind, from, s.pin)
+					s.q.Payee, s.q.Currency = rapid.SampledFrom(slices.Concat(people, []string{"263779999999"})).Draw(rt, "for"), "USD"
+					s.q.Amount = rapid.Int64Range(1, 5000).Draw(rt, "amount")
+				case link.KindBill:
+					s.q = g.request(kind, from, s.pin)
+					s.q.Biller, s.q.Currency = rapid.SampledFrom([]string{"ZESA", "ZESA", "ZINWA"}).Draw(rt, "biller"), "USD"
+					s.q.Account = rapid.SampledFrom([]string{meter, meter, "1"}).Draw(rt, "account")
+					s.q.Amount = rapid.Int64Range(1, 5000).Draw(rt, "amount")
+				case link.KindLookup:
+					s.q = g.lookup(from, rapid.SampledFrom(people).Draw(rt, "who"))
 				default:
 					s.q = g.request(kind, from, s.pin)
+				}
+				if s.q.Amount > 0 && rapid.IntRange(0, 3).Draw(rt, "code") == 0 {
+					withCode(s.q)
 				}
 				s.keys = g.open(from)
 				s.msg = s.keys.SealRequest(s.q)
@@ -187,8 +236,13 @@ func TestBankModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 		for _, total := range totals {
-			if total.Currency == "USD" && total.Held != 15000-fees {
-				rt.Fatalf("customers hold %d, want %d", total.Held, 15000-fees)
+			if held := 15000 - fees - took["airtime"] - took["biller:ZESA"]; total.Currency == "USD" && total.Held != held {
+				rt.Fatalf("customers hold %d, want %d", total.Held, held)
+			}
+		}
+		for purpose, want := range took {
+			if got := w.internal(purpose); got != want {
+				rt.Fatalf("%s has %d, want %d", purpose, got, want)
 			}
 		}
 	})

@@ -241,6 +241,27 @@ func TestForeignDatabase(t *testing.T) {
 	}
 }
 
+// A bank of version 1 goes on where it stood.
+func TestDatabaseOfVersion1(t *testing.T) {
+	w := newWorld(t, nil)
+	w.gateway().want(w.gateway().transfer(tendai, rudo, 500), link.Done)
+	w.Close()
+	db := rawDatabase(t, w.path("bank.db"))
+	if _, err := db.Exec(`ALTER TABLE customers DROP COLUMN looked_on; ALTER TABLE customers DROP COLUMN lookups; PRAGMA user_version = 1`); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	for range 2 { // once to bring it up, once as it is then
+		w.start(func(c *Config) { c.Limits.Lookups = 1 })
+		w.wantBalances(9500, 5500, 0)
+		w.Close()
+	}
+	w.start(func(c *Config) { c.Limits.Lookups = 1 })
+	g := w.gateway()
+	g.want(g.lookup(tendai, rudo), link.Done)
+	g.want(g.lookup(tendai, rudo), link.OverDailyLimit)
+}
+
 // A database whose path has characters that mean something in a URI.
 func TestDatabasePath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bank? 100% #1.db")

@@ -106,6 +106,11 @@ func (d *demo) openBank(ctx context.Context, dir string, log *slog.Logger) (err 
 	cfg.TLS = bank.TLS{CertFile: at("bank.pem"), KeyFile: at("bank-key.pem"), ClientCAFile: at("ca.pem")}
 	cfg.Operators = []bank.Operator{{Name: "op1", StaticKeys: []bank.StaticKey{{ID: "sk1", File: at(fileStatic)}}, ClientCN: "op1"}}
 	cfg.PINKeyFile, cfg.PINVerifyKeyFile = at(filePIN), at(filePINVerify)
+	cfg.Airtime = true
+	cfg.Billers = []bank.Biller{
+		{Code: "ZESA", Name: "ZESA Holdings", Account: "[0-9]{11}"},
+		{Code: "SCHOOL", Name: "Highfield Primary", Account: "[A-Z]{2}[0-9]{4}"},
+	}
 	if d.bank, err = bank.New(cfg, log.With("role", "bank")); err != nil {
 		return err
 	}
