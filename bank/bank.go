@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"time"
 
@@ -280,5 +281,9 @@ func (b *Bank) adminHandler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	if b.cfg.Admin.Profile {
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.Handle("GET /debug/pprof/allocs", pprof.Handler("allocs"))
+	}
 	return mux
 }

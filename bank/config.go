@@ -83,6 +83,9 @@ type Limits struct {
 // Admin is the plain HTTP listener of /healthz and /readyz; empty is none.
 type Admin struct {
 	Listen string `mapstructure:"listen"`
+	// Profile adds Go's profiles under /debug/pprof/: where time and memory go,
+	// stacks and counts, nothing of what is worked on.
+	Profile bool `mapstructure:"profile"`
 }
 
 // SetDefaults fills in what a file may leave out.

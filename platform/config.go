@@ -41,6 +41,9 @@ type Config struct {
 
 	Admin struct {
 		Listen string `mapstructure:"listen"`
+		// Profile adds Go's profiles under /debug/pprof/: where time and memory
+		// go, stacks and counts, nothing of what is worked on.
+		Profile bool `mapstructure:"profile"`
 	} `mapstructure:"admin"`
 
 	Limits struct {

@@ -12,7 +12,8 @@
 //	              later.lua    what cannot leave now waits beside the outbox
 //	           ◀─ receipts.go  receipts, on the record of the message: messages.go
 //
-// Start reading at gateway.go, Deliver. transaction.go has the states.
+// What all of them ask of Redis at the same time goes there in one write:
+// grouped.go. Start reading at gateway.go, Deliver. transaction.go has the states.
 //
 // # Invariants
 //

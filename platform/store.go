@@ -46,6 +46,7 @@ const storeTimeout = 2 * time.Second
 // What is confidential is wrapped by the Keyring before it gets here.
 type Store struct {
 	redis      redis.UniversalClient
+	groups     *grouped
 	partitions int
 	embedded   *miniredis.Miniredis
 	stopClock  func() // of the embedded store
@@ -79,9 +80,12 @@ func OpenStore(ctx context.Context, url secret.Value, partitions int) (*Store, e
 	if err != nil {
 		return nil, err
 	}
-	// Every stream blocks a connection of its own; the rest is for messages.
-	opts.PoolSize = 2*partitions + 64
+	// Every stream blocks a connection of its own; all else goes by the groups.
+	opts.PoolSize = 2*partitions + 16
 	s.redis = redis.NewUniversalClient(opts)
+	opts.PoolSize = groupWriters
+	s.groups = newGrouped(redis.NewUniversalClient(opts))
+	s.redis.AddHook(s.groups)
 	if err := s.claimPartitions(ctx); err != nil {
 		_ = s.Close()
 		return nil, err
@@ -128,7 +132,8 @@ func (s *Store) claimPartitions(ctx context.Context) error {
 
 // Close ends the connections, and the embedded store with all that it holds.
 func (s *Store) Close() error {
-	err := s.redis.Close()
+	s.groups.close()
+	err := errors.Join(s.groups.client.Close(), s.redis.Close())
 	if s.embedded != nil {
 		s.stopClock()
 		s.embedded.Close()
