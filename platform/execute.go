@@ -285,7 +285,7 @@ func (g *Gateway) finish(ctx context.Context, partition int, entry string, tx *T
 	}
 	out := []outboxEntry{{To: tx.MSISDN, From: tx.ShortCode, Bind: tx.Bind, Reference: tx.Reference, Purpose: "confirmation",
 		Text: g.confirmation(tx, r)}}
-	if state == Done && tx.Kind == link.KindTransfer {
+	if state == Done && (tx.Kind == link.KindTransfer || tx.Kind == link.KindAirtime && r.Payee != tx.MSISDN) {
 		payee, err := g.store.Subscriber(ctx, r.Payee)
 		switch {
 		case err == nil && !payee.Quiet:

@@ -199,10 +199,16 @@ func (g *Gateway) obey(ctx context.Context, in *mo, payload []byte) error {
 		return g.yes(ctx, in, sub, payload)
 	case KindNo:
 		return g.no(ctx, in, sub)
-	case KindTransfer, KindBalance, KindMini, KindPINChange:
-		return g.take(ctx, in, sub, &cmd, payload)
 	}
-	return g.say(ctx, in, sub.Language, TextNotOffered, nil)
+	switch {
+	case cmd.Kind == KindBill && !link.ValidBiller(cmd.Biller):
+		return g.say(ctx, in, sub.Language, TextUnknownBiller, nil)
+	case cmd.Kind == KindBill && !link.ValidAccount(cmd.Account):
+		return g.say(ctx, in, sub.Language, TextBadAccount, nil)
+	case cmd.PIN.Empty():
+		return g.say(ctx, in, sub.Language, TextPINMissing, Args{"form": g.texts.Load().Form(sub.Language, cmd.Kind)})
+	}
+	return g.take(ctx, in, sub, &cmd, payload)
 }
 
 // body is what the journal keeps of a command, wrapped, until it is sent.
@@ -222,6 +228,7 @@ type body struct {
 
 var linkKinds = map[Kind]link.Kind{
 	KindTransfer: link.KindTransfer, KindBalance: link.KindBalance, KindMini: link.KindMini, KindPINChange: link.KindPINChange,
+	KindAirtime: link.KindAirtime, KindBill: link.KindBill,
 }
 
 // take seals the PIN, which exists in clear no longer than until here, and puts
@@ -253,9 +260,12 @@ func (g *Gateway) transaction(in *mo, sub Subscriber, cmd *Command) (*Transactio
 	if in.imsi != "" {
 		tx.imsi, tx.Source = in.imsi, link.SourceNetwork
 	}
-	b := &body{Amount: cmd.Amount, Payee: cmd.Payee}
-	if cmd.Kind == KindTransfer {
+	b := &body{Amount: cmd.Amount, Payee: cmd.Payee, Biller: cmd.Biller, Account: cmd.Account}
+	if movesMoney(tx.Kind) {
 		b.Currency = g.cfg.Currency
+	}
+	if tx.Kind == link.KindAirtime && b.Payee == "" {
+		b.Payee = sub.MSISDN
 	}
 	var err, errNew error
 	b.PIN, err = g.keys.SealPIN(cmd.PIN, sub.MSISDN, tx.ID, link.PINCurrent)
@@ -320,11 +330,11 @@ func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Tran
 		return err
 	}
 	switch {
-	case before.State == InDoubt && before.Kind == link.KindTransfer:
+	case before.State == InDoubt && movesMoney(before.Kind):
 		return g.say(ctx, in, sub.Language, TextSamePending, same(g, b, before))
 	case !before.State.Final():
 		return nil
-	case before.Kind != link.KindTransfer && before.Kind != link.KindPINChange:
+	case !movesMoney(before.Kind) && before.Kind != link.KindPINChange:
 		// Nothing moves; a wrong PIN must not count twice for a message that
 		// the network delivers twice.
 		if before.Outcome == link.WrongPIN.String() && time.Since(before.FinalAt) < sameTextWindow {
@@ -355,8 +365,12 @@ func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Tran
 
 // same describes an earlier transaction by a command with the same text.
 func same(g *Gateway, b *body, before *Transaction) Args {
+	to := b.Payee
+	if before.Kind == link.KindBill {
+		to = b.Account
+	}
 	return Args{
-		"amount": FormatAmount(b.Amount, b.Currency), "last4": lastDigits(b.Payee),
+		"amount": FormatAmount(b.Amount, b.Currency), "last4": lastDigits(to),
 		"at": g.clock(before.Accepted), "ref": before.Reference,
 	}
 }
@@ -373,7 +387,7 @@ func (g *Gateway) again(ctx context.Context, in *mo, tx *Transaction, b *body, p
 	return err
 }
 
-// question is a transfer that waits for YES.
+// question is a payment that waits for YES.
 type question struct {
 	Tx     link.TxID
 	Kind   link.Kind
@@ -385,7 +399,7 @@ type question struct {
 
 func questionPlace(msisdn string) string { return "question " + msisdn }
 
-// yes journals the transfer that was asked about.
+// yes journals the payment that was asked about.
 func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
 	w, err := g.store.redis.Get(ctx, g.questionKey(in.msisdn)).Bytes()
 	if errors.Is(err, redis.Nil) || bytes.HasPrefix(w, []byte(answered)) {
@@ -459,7 +473,7 @@ func (g *Gateway) tellStatus(ctx context.Context, in *mo, sub Subscriber, refere
 	}
 	text := TextPending
 	switch {
-	case tx.State == Done && tx.Kind == link.KindTransfer:
+	case tx.State == Done && movesMoney(tx.Kind):
 		text = TextStatusMoved
 	case tx.State == Done:
 		text = TextStatusDone

@@ -216,7 +216,8 @@ func (p *parser) refuse(key TextKey) *Refusal {
 
 func (p *parser) unclear() *Refusal { return p.refuse(TextUnclear) }
 
-// transfer reads an amount and a number, in either order, and the PIN behind.
+// transfer reads an amount and a number, in either order, and the PIN behind. A
+// command without one is the caller's to refuse.
 func (p *parser) transfer(fields []field) (Command, *Refusal) {
 	if len(fields) < 2 {
 		return Command{}, p.unclear()
@@ -235,8 +236,14 @@ func (p *parser) transfer(fields []field) (Command, *Refusal) {
 		return Command{Kind: KindTransfer, Amount: before.found[0].amount, Payee: payee, PIN: secret.Copy(pin)}, nil
 	case len(before.found) > 1, len(whole.found) > 1, isPIN(pin) && len(before.found) == 1:
 		return Command{}, p.unclear()
-	case len(whole.found) == 1:
+	case len(whole.found) == 1 && isPIN(pin): // which may stand in what was read as a number
 		return Command{}, p.refuse(TextPINMissing)
+	case len(whole.found) == 1:
+		payee, ok := p.g.numbers.dialable(whole.found[0].payee)
+		if !ok {
+			return Command{}, &Refusal{Key: TextBadNumber}
+		}
+		return Command{Kind: KindTransfer, Amount: whole.found[0].amount, Payee: payee}, nil
 	case len(before.found) == 1:
 		return Command{}, p.refuse(TextPINMalformed)
 	case isPIN(pin):
@@ -311,11 +318,11 @@ func (p *parser) amount(fields []field) (int64, verdict) {
 	return p.g.amounts.read(texts, p.own.decimalComma)
 }
 
-// pinOnly reads a PIN and nothing else.
+// pinOnly reads a PIN, or nothing.
 func (p *parser) pinOnly(fields []field) (Command, *Refusal) {
 	switch {
 	case len(fields) == 0:
-		return Command{}, p.refuse(TextPINMissing)
+		return Command{Kind: p.kind}, nil
 	case len(fields) > 1:
 		return Command{}, p.unclear()
 	case !isPIN(fields[0].text):

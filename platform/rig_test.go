@@ -323,6 +323,8 @@ func (r *rig) startBank() {
 	cfg.TLS = bank.TLS{CertFile: r.path("bank.pem"), KeyFile: r.path("bank-key.pem"), ClientCAFile: r.path("ca.pem")}
 	cfg.Operators = []bank.Operator{{Name: "op1", StaticKeys: []bank.StaticKey{{ID: "sk1", File: r.path("static.key")}}, ClientCN: "op1"}}
 	cfg.PINKeyFile, cfg.PINVerifyKeyFile = r.path("pin.key"), r.path("verify.key")
+	cfg.Airtime = true
+	cfg.Billers = []bank.Biller{{Code: "ZESA", Name: "ZESA Holdings", Account: "[0-9]{11}"}}
 	b, err := bank.New(cfg, r.logger("bank"))
 	if err != nil {
 		r.t.Fatal(err)

@@ -67,7 +67,7 @@ func TestDefaultAlphabet(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 	m, _ := r.inbox(farai, patience)
-	if !strings.Contains(m.Text, "à ne dire à personne") || m.DataCoding != smpp.CodingDefault || m.Parts != 1 {
+	if !strings.Contains(m.Text, "PIN à taire") || m.DataCoding != smpp.CodingDefault || m.Parts != 1 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -83,5 +83,5 @@ func TestEncodingFollowsTheBind(t *testing.T) {
 		c.SMPP.Binds = append(c.SMPP.Binds, out)
 	})
 	r.sms(farai, "AIDE")
-	r.says(farai, "à ne dire à personne")
+	r.says(farai, "PIN à taire")
 }

@@ -11,13 +11,23 @@ const (
 	TextTransferDone    TextKey = "transfer_done"
 	TextTransferDoneFee TextKey = "transfer_done_fee"
 	TextReceived        TextKey = "received" // to the payee
-	TextBalance         TextKey = "balance"
-	TextMiniHeader      TextKey = "mini_header" // see Texts.Statement
-	TextMiniLine        TextKey = "mini_line"
-	TextMiniNone        TextKey = "mini_none"
-	TextPINChanged      TextKey = "pin_changed"
-	TextPending         TextKey = "pending"  // also the answer to STATUS
-	TextDeclined        TextKey = "declined" // see Texts.Declined
+
+	TextAirtimeDone       TextKey = "airtime_done" // for oneself
+	TextAirtimeDoneFee    TextKey = "airtime_done_fee"
+	TextAirtimeDoneFor    TextKey = "airtime_done_for" // for another number
+	TextAirtimeDoneForFee TextKey = "airtime_done_for_fee"
+	TextAirtimeReceived   TextKey = "airtime_received" // to that number
+	TextBillDone          TextKey = "bill_done"
+	TextBillDoneFee       TextKey = "bill_done_fee"
+
+	TextBalance     TextKey = "balance"
+	TextMiniHeader  TextKey = "mini_header" // see Texts.Statement
+	TextMiniLine    TextKey = "mini_line"
+	TextMiniAirtime TextKey = "mini_airtime" // stands for the number in a line
+	TextMiniNone    TextKey = "mini_none"
+	TextPINChanged  TextKey = "pin_changed"
+	TextPending     TextKey = "pending"  // also the answer to STATUS
+	TextDeclined    TextKey = "declined" // see Texts.Declined
 )
 
 // Reasons why nothing moved. They stand alone, for what the gateway itself
@@ -78,13 +88,23 @@ var placeholders = map[TextKey][]string{
 	TextTransferDone:    {"ref", "amount", "name", "last4", "balance", "at"},
 	TextTransferDoneFee: {"ref", "amount", "name", "last4", "fee", "balance", "at"},
 	TextReceived:        {"ref", "amount", "name", "last4", "at"},
-	TextBalance:         {"ref", "balance", "at"},
-	TextMiniHeader:      {"ref", "balance", "at"},
-	TextMiniLine:        {"date", "amount", "last4"},
-	TextMiniNone:        {"ref", "balance", "at"},
-	TextPINChanged:      {"ref", "at"},
-	TextPending:         {"ref"},
-	TextDeclined:        {"ref", "reason"},
+
+	TextAirtimeDone:       {"ref", "amount", "balance", "at"},
+	TextAirtimeDoneFee:    {"ref", "amount", "fee", "balance", "at"},
+	TextAirtimeDoneFor:    {"ref", "amount", "last4", "balance", "at"},
+	TextAirtimeDoneForFee: {"ref", "amount", "last4", "fee", "balance", "at"},
+	TextAirtimeReceived:   {"ref", "amount", "name", "last4", "at"},
+	TextBillDone:          {"ref", "amount", "biller", "account", "balance", "at"},
+	TextBillDoneFee:       {"ref", "amount", "biller", "account", "fee", "balance", "at"},
+
+	TextBalance:     {"ref", "balance", "at"},
+	TextMiniHeader:  {"ref", "balance", "at"},
+	TextMiniLine:    {"date", "amount", "last4"},
+	TextMiniAirtime: nil,
+	TextMiniNone:    {"ref", "balance", "at"},
+	TextPINChanged:  {"ref", "at"},
+	TextPending:     {"ref"},
+	TextDeclined:    {"ref", "reason"},
 
 	TextInsufficientFunds: nil,
 	TextWrongPIN:          {"tries"},
@@ -141,6 +161,8 @@ var longest = Args{
 	"balance":    "USD 99,999,999.99",
 	"name":       "W*** W*** W***",
 	"last4":      "0002",
+	"biller":     "Water & Sewerage Co.",
+	"account":    "WSC/04123456789/2026",
 	"at":         "23/11/2026 14:05",
 	"date":       "23/11",
 	"tries":      "99",

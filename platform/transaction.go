@@ -38,6 +38,11 @@ var transitions = map[State][]State{
 	InDoubt:  {Done, Declined},
 }
 
+// movesMoney says whether a kind of transaction, once done, has.
+func movesMoney(k link.Kind) bool {
+	return k == link.KindTransfer || k == link.KindAirtime || k == link.KindBill
+}
+
 // Final says whether nothing can change any more.
 func (s State) Final() bool { return len(transitions[s]) == 0 }
 

@@ -339,7 +339,7 @@ func (r *rig) expect(p person, pattern string) []string {
 func (r *rig) quiet(p person) {
 	r.t.Helper()
 	r.mo(p, "HELP")
-	r.expect(p, `^(Send: SEND|Envoyez)`)
+	r.expect(p, `^(SEND|ENVOYER) `)
 }
 
 var balanceLine = regexp.MustCompile(`(?m)^balance +USD ([0-9.,]+)$`)
