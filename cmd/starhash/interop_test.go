@@ -172,7 +172,7 @@ func TestNodeSMSC(t *testing.T) {
 		n.await("bind_transceiver")
 		n.deliver(order{Text: "HELP"})
 		n.acked(smpp.StatusOK)
-		n.expect(tendai, `^Send: SEND`)
+		n.expect(tendai, `^SEND amount`)
 	})
 	step("SIGTERM", func(t *testing.T) {
 		r.gateway.signal(t, syscall.SIGTERM)
