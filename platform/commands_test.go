@@ -1,8 +1,6 @@
 package platform
 
 import (
-	"encoding/hex"
-	"slices"
 	"strings"
 	"testing"
 
@@ -152,22 +150,14 @@ func TestStatus(t *testing.T) {
 	r.says(tendai, "declined: nothing moved")
 }
 
-// A USSD request gets its one screen, with its session's parameters.
+// A USSD request gets its one screen, in its session.
 func TestUSSDNoticeSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.gateway(1, nil)
-	session := smsc.TLV{Tag: 0x1383, Value: []byte{0, 7}}
-	res := r.mo(smsc.MO{From: tendai, Text: "*700#", ServiceType: "USSD", TLVs: []smsc.TLV{{Tag: 0x0501, Value: []byte{1}}, session}})
-	if !res.OK() {
-		t.Fatalf("%+v", res)
-	}
-	m, ok := r.inbox(tendai, patience)
-	if !ok || !strings.Contains(m.Text, "send HELP to "+shortCode) || m.USSD == nil || *m.USSD != 17 {
-		t.Fatalf("%+v", m)
-	}
-	if !slices.ContainsFunc(m.TLVs, func(v smsc.TLV) bool { return v.Tag == 0x1383 && hex.EncodeToString(v.Value) == "0007" }) {
-		t.Errorf("the session is missing: %+v", m.TLVs)
+	sc, err := r.phones.Enter(t.Context(), tendai, smsc.USSD{Text: "*700#", Wait: smsc.Duration(patience)})
+	if err != nil || sc.Kind != "end" || !strings.Contains(sc.Text, "send HELP to "+shortCode) {
+		t.Fatalf("%+v %v", sc, err)
 	}
 	r.nothingMore(tendai)
 }

@@ -70,6 +70,7 @@ type Reader struct {
 	max      int
 	buf      []byte
 	from, to int // buf[from:to] was read and not yet taken; the rest is zero
+	taken    int // length of the PDU that was taken last
 }
 
 // readBuffer holds a few hundred messages, so that a busy SMSC costs few reads;
@@ -101,9 +102,13 @@ func (r *Reader) Next() (PDU, error) {
 	}
 	frame := r.buf[r.from : r.from+int(length)]
 	r.from += len(frame)
+	r.taken = len(frame)
 	defer clear(frame)
 	return Decode(frame)
 }
+
+// Taken is the length in octets of the PDU that Next took last.
+func (r *Reader) Taken() int { return r.taken }
 
 // Ready says whether Next has all it needs and will not wait.
 func (r *Reader) Ready() bool {

@@ -56,7 +56,7 @@ func phoneCommand() *cobra.Command {
 		}
 		return nil
 	}
-	c.AddCommand(sms)
+	c.AddCommand(sms, phoneUSSDCommand())
 	return c
 }
 

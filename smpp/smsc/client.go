@@ -50,8 +50,7 @@ func (c *Client) Redeliver(ctx context.Context, id string) (MOResult, error) {
 // none it waits for one, at most wait (and no longer than a minute).
 func (c *Client) Inbox(ctx context.Context, msisdn string, after uint64, wait time.Duration) ([]InboxMessage, error) {
 	var r inboxBody
-	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {wait.String()}}
-	err := c.call(ctx, http.MethodGet, phonePath(msisdn)+"/inbox?"+query.Encode(), nil, &r)
+	err := c.call(ctx, http.MethodGet, phonePath(msisdn)+"/inbox?"+poll(after, wait), nil, &r)
 	return r.Messages, err
 }
 
@@ -79,6 +78,52 @@ func (c *Client) SwitchOn(ctx context.Context, msisdn string) (int, error) {
 	var r alertedBody
 	err := c.call(ctx, http.MethodPost, phonePath(msisdn)+"/on", nil, &r)
 	return r.Alerted, err
+}
+
+// SetSlow makes every text of USSD take that long between a phone and its network.
+func (c *Client) SetSlow(ctx context.Context, msisdn string, slow time.Duration) error {
+	return c.call(ctx, http.MethodPut, phonePath(msisdn), phoneBody{Slow: new(Duration(slow))}, nil)
+}
+
+// Enter dials or answers a screen, and returns what the phone shows next: a screen of
+// no kind where in.Wait ends before there is one.
+func (c *Client) Enter(ctx context.Context, msisdn string, in USSD) (USSDScreen, error) {
+	var sc USSDScreen
+	err := c.call(ctx, http.MethodPost, phonePath(msisdn)+"/ussd", in, &sc)
+	return sc, err
+}
+
+// HangUp ends a phone's USSD session.
+func (c *Client) HangUp(ctx context.Context, msisdn string) error {
+	return c.call(ctx, http.MethodDelete, phonePath(msisdn)+"/ussd", nil, nil)
+}
+
+// Screens returns what a phone showed behind number after, what an ESME began too;
+// where there is nothing it waits, at most wait (and no longer than a minute).
+func (c *Client) Screens(ctx context.Context, msisdn string, after uint64, wait time.Duration) ([]USSDScreen, error) {
+	var r screensBody
+	err := c.call(ctx, http.MethodGet, phonePath(msisdn)+"/ussd?"+poll(after, wait), nil, &r)
+	return r.Screens, err
+}
+
+// Wire returns at most 500 PDUs behind number after, as Screens does. Nothing is kept
+// from before the first call.
+func (c *Client) Wire(ctx context.Context, after uint64, wait time.Duration) ([]WirePDU, error) {
+	var r wireBody
+	err := c.call(ctx, http.MethodGet, "/wire?"+poll(after, wait), nil, &r)
+	return r.PDUs, err
+}
+
+// GatewaySteps returns what the gateway behind the simulator did, as its admin port's
+// GET /steps tells it.
+func (c *Client) GatewaySteps(ctx context.Context, after uint64, wait time.Duration) (json.RawMessage, error) {
+	var r json.RawMessage
+	err := c.call(ctx, http.MethodGet, "/gateway/steps?"+poll(after, wait), nil, &r)
+	return r, err
+}
+
+func poll(after uint64, wait time.Duration) string {
+	return url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {wait.String()}}.Encode()
 }
 
 // Faults returns what is left of the faults.

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"starhash/configs"
 	"starhash/configs/secret"
 	"starhash/smpp"
+	"starhash/smpp/dialect"
 )
 
 // Config is the simulator's configuration. SetDefaults fills what is zero.
@@ -21,6 +24,8 @@ type Config struct {
 	Password     secret.Value `mapstructure:"password"`      // or PasswordFile
 	PasswordFile string       `mapstructure:"password_file"` // holds it; read by Listen if Password is empty
 	AddressRange string       `mapstructure:"address_range"` // of the first account; see Account
+	Dialect      string       `mapstructure:"dialect"`       // of USSD, of the accounts that name none; plain
+	ServiceCode  string       `mapstructure:"service_code"`  // a code that is dialled; others are *digits#; *700#
 	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
 	TLS          TLS          `mapstructure:"tls"`           // of the SMPP port; none if empty
 	IMSITLV      uint16       `mapstructure:"imsi_tlv"`      // vendor TLV that carries a phone's IMSI; 0: none
@@ -41,6 +46,10 @@ type Config struct {
 	ResponseTimeout time.Duration `mapstructure:"response_timeout"` // for an ESME's response; 10s
 	BindTimeout     time.Duration `mapstructure:"bind_timeout"`     // from connection to bind (session_init_timer, §7.2); 10s
 	EnquireLink     time.Duration `mapstructure:"enquire_link"`     // silence after which an ESME is asked (§7.2); 30s
+	USSDIdle        time.Duration `mapstructure:"ussd_idle"`        // for a person's answer to a screen; 60s
+	USSDAnswer      time.Duration `mapstructure:"ussd_answer"`      // for an ESME's answer to a person; 15s
+	USSDMax         time.Duration `mapstructure:"ussd_max"`         // for a USSD session; 180s
+	GatewayAdmin    string        `mapstructure:"gateway_admin"`    // URL of a gateway's admin port, for GET /gateway/steps; none if empty
 }
 
 // Account is what an ESME binds with.
@@ -49,6 +58,7 @@ type Account struct {
 	Password     secret.Value `mapstructure:"password"`
 	PasswordFile string       `mapstructure:"password_file"`
 	AddressRange string       `mapstructure:"address_range"` // what phones send to these addresses is for it: digits that they begin with, or a regular expression
+	Dialect      string       `mapstructure:"dialect"`       // of USSD; the first account's if empty
 }
 
 // SetDefaults fills what is zero and has a default.
@@ -67,6 +77,11 @@ func (c *Config) SetDefaults() {
 	setDefault(&c.ResponseTimeout, 10*time.Second)
 	setDefault(&c.BindTimeout, 10*time.Second)
 	setDefault(&c.EnquireLink, 30*time.Second)
+	setDefault(&c.Dialect, "plain")
+	setDefault(&c.ServiceCode, "*700#")
+	setDefault(&c.USSDIdle, time.Minute)
+	setDefault(&c.USSDAnswer, 15*time.Second)
+	setDefault(&c.USSDMax, 3*time.Minute)
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -97,6 +112,9 @@ func (c *Config) Validate() []configs.Problem {
 		seen[a.SystemID] = true
 		if _, err := parseRange(a.AddressRange); err != nil {
 			problem(at+"address_range", err.Error(), `digits, "7001", or a regular expression, "^70(01|02)$"`)
+		}
+		if _, ok := dialects().Get(a.Dialect); !ok && a.Dialect != "" {
+			problem(at+"dialect", fmt.Sprintf("is %q", a.Dialect), strings.Join(dialects().Names(), ", "))
 		}
 		switch {
 		case a.Password.Empty() && a.PasswordFile == "":
@@ -152,6 +170,15 @@ func (c *Config) Validate() []configs.Problem {
 	span("response_timeout", c.ResponseTimeout, 10*time.Millisecond, time.Hour)
 	span("bind_timeout", c.BindTimeout, 10*time.Millisecond, time.Hour)
 	span("enquire_link", c.EnquireLink, 10*time.Millisecond, time.Hour)
+	span("ussd_idle", c.USSDIdle, 10*time.Millisecond, time.Hour)
+	span("ussd_answer", c.USSDAnswer, 10*time.Millisecond, time.Hour)
+	span("ussd_max", c.USSDMax, 10*time.Millisecond, time.Hour)
+	if !isDialled(c.ServiceCode) {
+		problem("service_code", fmt.Sprintf("is %q", c.ServiceCode), `a code in quotes, "*700#"`)
+	}
+	if u, err := url.Parse(c.GatewayAdmin); c.GatewayAdmin != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
+		problem("gateway_admin", "is no URL", "http://127.0.0.1:9090")
+	}
 	return ps
 }
 
@@ -159,8 +186,21 @@ func (c *Config) receiptIDs() string { return cmp.Or(c.ReceiptIDs, c.MessageIDs)
 
 // accounts are all accounts, the first one first.
 func (c *Config) accounts() []Account {
-	return slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile, c.AddressRange}}, c.Accounts)
+	all := slices.Concat([]Account{{c.SystemID, c.Password, c.PasswordFile, c.AddressRange, c.Dialect}}, c.Accounts)
+	for i := range all {
+		all[i].Dialect = cmp.Or(all[i].Dialect, c.Dialect)
+	}
+	return all
 }
+
+// dialects are those that come with Starhash.
+var dialects = sync.OnceValue(func() *dialect.Set {
+	set, err := dialect.Load(configs.Dialects)
+	if err != nil {
+		panic(err) // part of the program, and a test loads them
+	}
+	return set
+})
 
 // password returns an account's password, from its file where nobody has read that
 // yet (configs.Load does).

@@ -29,14 +29,16 @@ func TestConfigLoad(t *testing.T) {
 	}
 	want := Config{
 		Listen: "127.0.0.1:1", HTTP: "127.0.0.1:2", SystemID: "one", Password: secretOf("pw"),
-		Accounts: []Account{{SystemID: "two", PasswordFile: filepath.Join(dir, "secret"), Password: secretOf("filed")}},
+		Accounts: []Account{{SystemID: "two", PasswordFile: filepath.Join(dir, "secret"), Password: secretOf("filed"), Dialect: "plain"}},
 		IMSITLV:  0x1502,
-		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002", Off: true}},
+		Phones:   []Phone{{MSISDN: "263771000001", IMSI: "648011000000001"}, {MSISDN: "263771000002", Off: true, Slow: ms(2000)}},
 		Seed:     7, Window: 8, MaxPDU: 9000, MaxTries: 10,
 		MessageIDs: hexIDs, ReceiptIDs: decimalIDs, DefaultAlphabet: "latin1", Validity: 8 * time.Second,
 		Faults: Faults{Throttle: 3, NoResp: Percent(2), DropOnAck: Always, Delay: ms(5), WriteOctets: 1,
 			Latency: Latency{"pareto", ms(1), ms(2), ms(1000)}},
 		RetryMin: 2 * time.Second, RetryMax: 3 * time.Second, ReceiptDelay: 4 * time.Second,
+		Dialect: "plain", ServiceCode: "*701#", GatewayAdmin: "http://127.0.0.1:3",
+		USSDIdle: 8 * time.Second, USSDAnswer: 9 * time.Second, USSDMax: 10 * time.Second,
 		ResponseTimeout: 5 * time.Second, BindTimeout: 6 * time.Second, EnquireLink: 7 * time.Second,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -50,11 +52,11 @@ http: 127.0.0.1:2
 system_id: one
 password: pw
 accounts:
-  - { system_id: two, password_file: secret }
+  - { system_id: two, password_file: secret, dialect: plain }
 imsi_tlv: 0x1502
 phones:
   - { msisdn: "263771000001", imsi: "648011000000001" }
-  - { msisdn: "263771000002", off: true }
+  - { msisdn: "263771000002", off: true, slow: 2s }
 seed: 7
 window: 8
 max_pdu: 9000
@@ -76,6 +78,12 @@ receipt_delay: 4s
 response_timeout: 5s
 bind_timeout: 6s
 enquire_link: 7s
+dialect: plain
+service_code: "*701#"
+ussd_idle: 8s
+ussd_answer: 9s
+ussd_max: 10s
+gateway_admin: http://127.0.0.1:3
 `
 
 func TestConfigValidate(t *testing.T) {
@@ -113,6 +121,13 @@ func TestConfigValidate(t *testing.T) {
 		{"faults.latency", func(c *Config) { c.Faults.Latency = Latency{Median: ms(5), P99: 1} }},
 		{"faults.bind_status", func(c *Config) { c.Faults.BindStatus = "FAIL" }},
 		{"enquire_link", func(c *Config) { c.EnquireLink = 1 }},
+		{"dialect", func(c *Config) { c.Dialect = "latin" }},
+		{"accounts[0].dialect", func(c *Config) { c.Accounts = []Account{{SystemID: "b", Password: secretOf("x"), Dialect: "latin"}} }},
+		{"service_code", func(c *Config) { c.ServiceCode = "700" }},
+		{"gateway_admin", func(c *Config) { c.GatewayAdmin = "127.0.0.1:9090" }},
+		{"ussd_idle", func(c *Config) { c.USSDIdle = 1 }},
+		{"ussd_answer", func(c *Config) { c.USSDAnswer = 1 }},
+		{"ussd_max", func(c *Config) { c.USSDMax = 1 }},
 	} {
 		c := good()
 		tc.change(&c)

@@ -52,6 +52,7 @@ type conn struct {
 	account  *account // nil until bound
 	bind     smpp.CommandID
 	esme     smpp.Address // address_range of the bind
+	serves   addressRange // the same, read
 	sequence uint32
 	inFlight map[uint32]inFlight
 	owed     []uint32 // numbers of the ESME's submissions without an answer, the oldest first
@@ -72,6 +73,7 @@ type item struct {
 	order  uint64    // in late only: of those due at the same time
 	end    ending
 	octets bool   // written octet by octet
+	secret bool   // the tap masks all of its text
 	after  func() // runs once the frame was written, or cannot be any more
 }
 
@@ -207,6 +209,7 @@ func (c *conn) listen(ctx context.Context) {
 			continue
 		}
 		c.read.Store(time.Now().UnixNano())
+		c.heardPDU(p, bad, r.Taken())
 		if bad != nil {
 			c.refuseBroken(bad)
 		} else {
@@ -325,9 +328,12 @@ func (c *conn) overdue(now time.Time) {
 	a := c.account
 	c.mu.Unlock()
 	for _, d := range late {
-		c.s.again(a, d, "no answer")
+		c.s.again(a, d, noAnswer)
 	}
 }
+
+// noAnswer is the status of a delivery whose response did not come in time.
+const noAnswer = "no answer"
 
 // release ends a delivery's flight. The caller holds mu.
 func (c *conn) release(sequence uint32, f inFlight) {
@@ -350,6 +356,10 @@ func (c *conn) pump(ctx context.Context, a *account, serves addressRange) {
 		d := a.queue.take(ctx, c.done, serves)
 		if d == nil {
 			return
+		}
+		if d.void.Load() {
+			<-c.slots
+			continue
 		}
 		if c.deaf.Load() || c.unbinding.Load() != 0 {
 			a.queue.put(d, d.due)
@@ -391,7 +401,7 @@ func (c *conn) deliver(d *delivery, slot bool) {
 	again := c.hits(duplicateMO, d)
 	c.post(d, m, it, slot, collide)
 	if again {
-		c.post(&delivery{command: d.command, message: m, copy: true}, m, item{}, false, false)
+		c.post(&delivery{command: d.command, message: m, copy: true, secret: d.secret}, m, item{}, false, false)
 	}
 	if c.hits(unbindAfterMO, d) {
 		c.unbind()
@@ -409,7 +419,12 @@ func (c *conn) hits(k fault, d *delivery) bool {
 
 // post puts a delivery in flight.
 func (c *conn) post(d *delivery, m *smpp.Message, it item, slot, collide bool) {
-	c.sendPDU(smpp.PDU{Command: d.command, Sequence: c.claim(d, slot, collide), Body: m}, it)
+	it.secret = d.secret
+	p := smpp.PDU{Command: d.command, Sequence: c.claim(d, slot, collide), Body: m}
+	c.sendPDU(p, it)
+	if d.twice {
+		c.sendPDU(p, it)
+	}
 }
 
 // claim takes the number that the answer to d will have.
@@ -519,6 +534,13 @@ func (c *conn) receives() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.account != nil && c.bind != smpp.BindTransmitter && !c.deaf.Load() && c.unbinding.Load() == 0
+}
+
+// serving says whether a delivery of an account may go to the ESME.
+func (c *conn) serving(a *account, d *delivery) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.account == a && c.serves.takes(d)
 }
 
 // describe is the connection as GET /binds shows it; false while unbound.

@@ -76,6 +76,14 @@ type Faults struct {
 	UnknownCommand    Count `json:"unknown_command,omitempty" mapstructure:"unknown_command"`       // a PDU of command_id 0x00010BAD
 	StrayNack         Count `json:"stray_nack,omitempty" mapstructure:"stray_nack"`                 // a generic_nack with sequence number 0
 	StrayResp         Count `json:"stray_resp,omitempty" mapstructure:"stray_resp"`                 // a submit_sm_resp to a number that was never sent
+
+	// What a phone enters in a USSD session; the faults above hit it too.
+	USSDSlow          Duration `json:"ussd_slow,omitempty" mapstructure:"ussd_slow"`                       // added to each way between phone and ESME
+	USSDReplyTwice    Count    `json:"ussd_reply_twice,omitempty" mapstructure:"ussd_reply_twice"`         // goes out twice, as if the key was pressed twice
+	USSDSameSequence  Count    `json:"ussd_same_sequence,omitempty" mapstructure:"ussd_same_sequence"`     // goes out twice, under the same sequence number
+	USSDGarbage       Count    `json:"ussd_garbage,omitempty" mapstructure:"ussd_garbage"`                 // octets that are none of the coding they come in
+	USSDLost          Count    `json:"ussd_lost,omitempty" mapstructure:"ussd_lost"`                       // the session is lost behind it, and nobody tells the ESME: its answer is refused
+	USSDAbortAfterPIN Count    `json:"ussd_abort_after_pin,omitempty" mapstructure:"ussd_abort_after_pin"` // the session is lost behind the answer to a screen that asks for a PIN, and the ESME gets an abort
 }
 
 // Chaos is a mix of mild faults, so that an ESME cannot come to rely on an SMSC that
@@ -187,7 +195,7 @@ func (f *Faults) check() error {
 			return mistakef("%s: %d is negative", key, n)
 		}
 	}
-	for key, d := range map[string]Duration{"delay": f.Delay, "late_by": f.LateBy, "glue": f.Glue} {
+	for key, d := range map[string]Duration{"delay": f.Delay, "late_by": f.LateBy, "glue": f.Glue, "ussd_slow": f.USSDSlow} {
 		if d > maxLatency {
 			return mistakef("%s: more than %v", key, maxLatency)
 		}

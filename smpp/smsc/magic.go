@@ -48,6 +48,12 @@ const (
 	strayNack
 	strayResp
 
+	ussdReplyTwice
+	ussdSameSequence
+	ussdGarbage
+	ussdLost
+	ussdAbortAfterPIN
+
 	faultCount
 )
 
@@ -105,6 +111,11 @@ var faultTable = [faultCount]struct {
 	unknownCommand:    {365, func(f *Faults) *Count { return &f.UnknownCommand }},
 	strayNack:         {366, func(f *Faults) *Count { return &f.StrayNack }},
 	strayResp:         {367, func(f *Faults) *Count { return &f.StrayResp }},
+	ussdReplyTwice:    {371, func(f *Faults) *Count { return &f.USSDReplyTwice }},
+	ussdSameSequence:  {372, func(f *Faults) *Count { return &f.USSDSameSequence }},
+	ussdGarbage:       {373, func(f *Faults) *Count { return &f.USSDGarbage }},
+	ussdLost:          {374, func(f *Faults) *Count { return &f.USSDLost }},
+	ussdAbortAfterPIN: {375, func(f *Faults) *Count { return &f.USSDAbortAfterPIN }},
 }
 
 // magicStates are the states that a message to such a number ends in, without being
@@ -128,4 +139,13 @@ func magicOf(number string) int {
 		return noMagic
 	}
 	return int(n)
+}
+
+// ussdFaults are the faults of USSD by the names that a single text calls them up by.
+var ussdFaults = map[string]fault{
+	"ussd_reply_twice":     ussdReplyTwice,
+	"ussd_same_sequence":   ussdSameSequence,
+	"ussd_garbage":         ussdGarbage,
+	"ussd_lost":            ussdLost,
+	"ussd_abort_after_pin": ussdAbortAfterPIN,
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -33,6 +32,7 @@ type Health struct {
 	Status string `json:"status"` // "ok"
 	Binds  int    `json:"binds"`  // connections that are bound
 	Queued int    `json:"queued"` // messages and receipts in the queues, due or not
+	USSD   int    `json:"ussd"`   // open sessions
 }
 
 // Bind is a bound connection.
@@ -62,8 +62,9 @@ type (
 	}
 	// phoneBody changes what it names.
 	phoneBody struct {
-		IMSI *string `json:"imsi,omitempty"`
-		Off  *bool   `json:"off,omitempty"`
+		IMSI *string   `json:"imsi,omitempty"`
+		Off  *bool     `json:"off,omitempty"`
+		Slow *Duration `json:"slow,omitempty"`
 	}
 	alertBody struct {
 		ESME string `json:"esme,omitempty"`
@@ -99,21 +100,26 @@ type httpError struct {
 func (s *SMSC) manage() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, answer := range map[string]func(*http.Request) (any, error){
-		"POST /mo":                   s.postMO,
-		"GET /mo/{id}":               s.getMO,
-		"POST /redeliver":            s.postRedeliver,
-		"GET /phones":                s.getPhones,
-		"PUT /phones/{msisdn}":       s.putPhone,
-		"POST /phones/{msisdn}/on":   s.postOn,
-		"GET /phones/{msisdn}/inbox": s.getInbox,
-		"GET /faults":                s.getFaults,
-		"PUT /faults":                s.putFaults,
-		"POST /drop":                 s.postDrop,
-		"POST /unbind":               s.postUnbind,
-		"POST /outbind":              s.postOutbind,
-		"POST /raw":                  s.postRaw,
-		"GET /binds":                 s.getBinds,
-		"GET /healthz":               s.getHealth,
+		"POST /mo":                     s.postMO,
+		"GET /mo/{id}":                 s.getMO,
+		"POST /redeliver":              s.postRedeliver,
+		"GET /phones":                  s.getPhones,
+		"PUT /phones/{msisdn}":         s.putPhone,
+		"POST /phones/{msisdn}/on":     s.postOn,
+		"GET /phones/{msisdn}/inbox":   s.getInbox,
+		"POST /phones/{msisdn}/ussd":   s.postUSSD,
+		"DELETE /phones/{msisdn}/ussd": s.deleteUSSD,
+		"GET /phones/{msisdn}/ussd":    s.getUSSD,
+		"GET /wire":                    s.getWire,
+		"GET /gateway/steps":           s.getSteps,
+		"GET /faults":                  s.getFaults,
+		"PUT /faults":                  s.putFaults,
+		"POST /drop":                   s.postDrop,
+		"POST /unbind":                 s.postUnbind,
+		"POST /outbind":                s.postOutbind,
+		"POST /raw":                    s.postRaw,
+		"GET /binds":                   s.getBinds,
+		"GET /healthz":                 s.getHealth,
 		"/": func(r *http.Request) (any, error) {
 			return nil, httpError{http.StatusNotFound, fmt.Errorf("no %s %s here; the package documentation of smpp/smsc lists what there is", r.Method, r.URL.Path)}
 		},
@@ -147,6 +153,8 @@ func (s *SMSC) reply(w http.ResponseWriter, v any, err error) {
 	if err != nil {
 		v = failureBody{Error: err.Error()}
 	} else if r, ok := v.(MOResult); ok && !r.Done {
+		status = http.StatusAccepted
+	} else if sc, ok := v.(USSDScreen); ok && sc.Kind == "" {
 		status = http.StatusAccepted
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -253,7 +261,13 @@ func (s *SMSC) putPhone(r *http.Request) (any, error) {
 	if body.IMSI != nil && *body.IMSI != "" && !isIMSI(*body.IMSI) {
 		return nil, mistakef("imsi: want 6 to 15 digits")
 	}
+	if body.Slow != nil && *body.Slow > maxLatency {
+		return nil, mistakef("slow: more than %v", maxLatency)
+	}
 	p, ok := s.phones.change(number, func(p *Phone) {
+		if body.Slow != nil {
+			p.Slow = *body.Slow
+		}
 		if body.IMSI != nil {
 			p.IMSI = *body.IMSI
 		}
@@ -264,7 +278,9 @@ func (s *SMSC) putPhone(r *http.Request) (any, error) {
 	if !ok {
 		return nil, errBusy
 	}
-	if !p.Off {
+	if p.Off {
+		s.lose(number)
+	} else {
 		s.release(number, time.Now())
 	}
 	return p, nil
@@ -291,21 +307,10 @@ func (s *SMSC) postOn(r *http.Request) (any, error) {
 }
 
 func (s *SMSC) getInbox(r *http.Request) (any, error) {
-	var after uint64
-	var wait Duration
-	if v := r.FormValue("after"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			return nil, mistakef("after: %q is not a message's number", v)
-		}
-		after = n
+	ctx, after, cancel, err := polled(r)
+	if err != nil {
+		return nil, err
 	}
-	if v := r.FormValue("wait"); v != "" {
-		if err := wait.UnmarshalText([]byte(v)); err != nil {
-			return nil, mistakef("wait: %w", err)
-		}
-	}
-	ctx, cancel := waiting(r, time.Duration(wait), 0)
 	defer cancel()
 	got := s.phones.inbox(ctx, r.PathValue("msisdn"), after)
 	if got == nil {
@@ -348,7 +353,7 @@ func (s *SMSC) postRaw(r *http.Request) (any, error) {
 func (s *SMSC) getBinds(*http.Request) (any, error) { return bindsBody{s.binds()}, nil }
 
 func (s *SMSC) getHealth(*http.Request) (any, error) {
-	h := Health{Status: "ok", Binds: len(s.binds())}
+	h := Health{Status: "ok", Binds: len(s.binds()), USSD: s.ussd.count()}
 	for _, a := range s.accounts {
 		h.Queued += a.queue.len()
 	}

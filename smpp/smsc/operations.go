@@ -124,7 +124,7 @@ func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 		body.TLVs = smpp.TLVs{{Tag: smpp.TagSCInterfaceVersion, Value: []byte{smpp.InterfaceVersion34}}}
 	}
 	answer.Body = body
-	if !c.bindTo(a, p.Command, b.Address, answer) {
+	if !c.bindTo(a, p.Command, b.Address, serves, answer) {
 		return
 	}
 	c.log.Info("bound", "mode", bindModes[p.Command], "system_id", b.SystemID)
@@ -136,13 +136,13 @@ func (c *conn) bindAs(ctx context.Context, p smpp.PDU, b *smpp.Bind) {
 // bindTo makes the connection a bound one and answers so; false when it is at its
 // end. Locked, so that the answer is in the writer's hands before anybody sends to a
 // receiver, and so that whoever has read the answer finds the ESME bound.
-func (c *conn) bindTo(a *account, mode smpp.CommandID, esme smpp.Address, answer smpp.PDU) bool {
+func (c *conn) bindTo(a *account, mode smpp.CommandID, esme smpp.Address, serves addressRange, answer smpp.PDU) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.sendPDU(answer, item{}) {
 		return false
 	}
-	c.account, c.bind, c.esme = a, mode, esme
+	c.account, c.bind, c.esme, c.serves = a, mode, esme, serves
 	return true
 }
 

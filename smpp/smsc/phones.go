@@ -23,9 +23,10 @@ const (
 
 // Phone is a subscriber's terminal. A new IMSI under the same MSISDN is a SIM swap.
 type Phone struct {
-	MSISDN string `json:"msisdn" mapstructure:"msisdn"`                 // digits, without "+"
-	IMSI   string `json:"imsi,omitempty" mapstructure:"imsi,omitempty"` // 6 to 15 digits, or unknown
-	Off    bool   `json:"off,omitempty" mapstructure:"off,omitempty"`   // switched off or out of coverage: messages for it wait
+	MSISDN string   `json:"msisdn" mapstructure:"msisdn"`                 // digits, without "+"
+	IMSI   string   `json:"imsi,omitempty" mapstructure:"imsi,omitempty"` // 6 to 15 digits, or unknown
+	Off    bool     `json:"off,omitempty" mapstructure:"off,omitempty"`   // switched off or out of coverage: messages for it wait
+	Slow   Duration `json:"slow,omitempty" mapstructure:"slow,omitempty"` // that a text of USSD takes between the phone and its network
 }
 
 // InboxMessage is what a phone received: one message, whatever number of parts
@@ -41,7 +42,6 @@ type InboxMessage struct {
 	ServiceType string    `json:"service_type,omitempty"`
 	Parts       int       `json:"parts"`
 	Missing     []int     `json:"missing,omitempty"`         // parts that did not come in time
-	USSD        *byte     `json:"ussd_service_op,omitempty"` // TLV 0x0501, decimal
 	TLVs        []TLV     `json:"tlvs,omitempty"`            // of the part that came first
 	At          time.Time `json:"at"`
 }
@@ -290,9 +290,6 @@ func describe(m *smpp.Message, id string, now time.Time) InboxMessage {
 		ServiceType: m.ServiceType,
 		Parts:       1,
 		At:          now,
-	}
-	if op, ok := m.TLVs.Get(smpp.TagUSSDServiceOp); ok && len(op) == 1 {
-		d.USSD = new(op[0])
 	}
 	for _, t := range m.TLVs {
 		d.TLVs = append(d.TLVs, TLV{Tag: Tag(t.Tag), Value: slices.Clone(t.Value)})

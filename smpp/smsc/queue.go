@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"starhash/smpp"
@@ -18,11 +19,16 @@ type delivery struct {
 	mo      bool // of a phone; else a receipt
 	held    bool // was held back once, so that others overtake it
 	copy    bool // of another delivery, which alone counts
+	ussd    bool // of a session: sent once, and useless later
+	secret  bool // all that it says may be a PIN
+	twice   bool // sent again under the same sequence number, a fault
 	tries   int  // times it was sent
 
 	// settled learns of every answer. status is what the ESME or the lack of it
 	// said; it runs outside of the SMSC's locks and must not block.
 	settled func(status string, tries int, state State)
+
+	void atomic.Bool // nobody wants it any more
 
 	due   time.Time
 	order uint64

@@ -17,6 +17,7 @@ import (
 
 	"starhash/configs/secret"
 	"starhash/smpp"
+	"starhash/smpp/dialect"
 )
 
 const (
@@ -34,7 +35,10 @@ type SMSC struct {
 	dice     *dice
 	messages messageStore
 	outbox   outbox
-	accounts []*account // the first one is the default
+	ussd     sessions
+	tap      tap
+	gateway  *http.Client // for GET /gateway/steps
+	accounts []*account   // the first one is the default
 
 	smpp net.Listener
 	http net.Listener
@@ -56,6 +60,7 @@ type account struct {
 	Account
 	password secret.Value
 	serves   addressRange
+	dialect  *dialect.Dialect
 	queue    queue
 }
 
@@ -74,6 +79,8 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 		seed:     seed,
 		messages: messageStore{byID: make(map[string]*entry)},
 		outbox:   outbox{byID: make(map[string]*outgoing)},
+		gateway:  &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: maxWait + dialTime}},
+		ussd:     sessions{handsets: make(map[string]*handset)},
 		rng:      rand.New(rand.NewPCG(seed, 0)),
 	}
 	s.phones.alphabet, _ = smpp.DefaultAlphabet(cfg.DefaultAlphabet)
@@ -82,7 +89,8 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 	s.outbox.ref = uint16(s.rng.Uint32())
 	for _, a := range cfg.accounts() {
 		serves, _ := parseRange(a.AddressRange) // Validate has read it
-		s.accounts = append(s.accounts, &account{Account: a, serves: serves})
+		speaks, _ := dialects().Get(a.Dialect)  // and found it
+		s.accounts = append(s.accounts, &account{Account: a, serves: serves, dialect: speaks})
 	}
 	return s
 }
@@ -170,6 +178,7 @@ func (s *SMSC) Run(ctx context.Context) error {
 			select {
 			case now := <-tick.C:
 				s.tick(now)
+				s.clockUSSD(now)
 			case now := <-joins.C:
 				s.phones.expire(now)
 			case <-ctx.Done():
@@ -181,6 +190,7 @@ func (s *SMSC) Run(ctx context.Context) error {
 	s.logFaults() // with the seed, for a replay
 	err := g.Wait()
 	s.serving.Wait()
+	s.gateway.CloseIdleConnections()
 	return err
 }
 
@@ -369,7 +379,7 @@ func (s *SMSC) again(a *account, d *delivery, why string) {
 	if d.copy {
 		return
 	}
-	if d.tries >= s.cfg.MaxTries {
+	if d.ussd || d.tries >= s.cfg.MaxTries {
 		s.log.Info("message expired", "command", d.command, "tries", d.tries, "last", why)
 		d.settled(why, d.tries, StateExpired)
 		return

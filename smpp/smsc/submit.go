@@ -23,9 +23,15 @@ func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
 	}
 	status := c.s.misbehave(a, dest, now)
 	var e *entry
+	var land func()
 	if status == smpp.StatusOK {
 		var err error
-		if e, status, err = c.s.take(a, m, now, nil); err != nil {
+		if a.dialect.Is(m) {
+			land, status, err = c.s.takeUSSD(a, m, now)
+		} else {
+			e, status, err = c.s.take(a, m, now, nil)
+		}
+		if err != nil {
 			c.log.Info("message refused", "command", p.Command, "status", status, "err", err)
 		}
 	}
@@ -38,6 +44,11 @@ func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
 		return
 	}
 	c.submitted.Add(1)
+	if e == nil { // USSD: no receipt, and nothing that query_sm could tell of
+		answer.Body = &smpp.MessageResp{MessageID: c.s.spell(c.s.nextID.Add(1), c.s.cfg.MessageIDs)}
+		c.conclude(dest, answer, land)
+		return
+	}
 	answer.Body = &smpp.MessageResp{MessageID: e.id}
 	c.conclude(dest, answer, c.reportsOf(e))
 }

@@ -37,8 +37,8 @@ func TestInbox(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	one := mt("Sent 5.00 USD \x1b\x65")
-	one.ServiceType = "USSD"
-	one.TLVs = smpp.TLVs{{Tag: smpp.TagUSSDServiceOp, Value: []byte{17}}}
+	one.ServiceType = "CMT"
+	one.TLVs = smpp.TLVs{{Tag: smpp.TagUserMessageReference, Value: []byte{0, 17}}}
 	id := e.submit(one)
 	two := mt("\x00\xe9\xd8\x3d\xde\x00") // é and a character of two units
 	two.DataCoding = smpp.CodingUCS2
@@ -55,10 +55,10 @@ func TestInbox(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	if m := got[0]; m.N != 1 || m.MessageID != id || m.From != code || m.Text != "Sent 5.00 USD €" || m.Parts != 1 ||
-		m.ServiceType != "USSD" || m.USSD == nil || *m.USSD != 17 || len(m.TLVs) != 1 || m.At.IsZero() {
+		m.ServiceType != "CMT" || len(m.TLVs) != 1 || m.At.IsZero() {
 		t.Errorf("%+v", m)
 	}
-	if m := got[1]; m.N != 2 || m.Text != "é😀" || m.DataCoding != 8 || m.USSD != nil {
+	if m := got[1]; m.N != 2 || m.Text != "é😀" || m.DataCoding != 8 {
 		t.Errorf("%+v", m)
 	}
 	if m := got[2]; m.N != 3 || m.Text != "" || hex.EncodeToString(m.Hex) != "0102" || m.DataCoding != 4 {

@@ -65,6 +65,7 @@ func (w *writer) put(it item) {
 	if it.after != nil {
 		w.after = append(w.after, it.after)
 	}
+	w.c.wrote(it.frame, it.secret)
 	w.c.nc.SetWriteDeadline(time.Now().Add(writeTime))
 	if it.octets {
 		w.flush()
