@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
@@ -21,7 +19,7 @@ import (
 
 func benchCommand(log func() (*slog.Logger, error)) *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure under load"}
-	c.AddCommand(benchSMPPCommand(log))
+	c.AddCommand(benchSMPPCommand(log), benchUSSDCommand(log))
 	return c
 }
 
@@ -164,11 +162,7 @@ func benchSMPP(ctx context.Context, l *load.Load, self bool, errs io.Writer, log
 
 // watch calls sample and shows the progress each second until ctx ends.
 func watch(ctx context.Context, l *load.Load, errs io.Writer, sample func()) {
-	terminal := false
-	if f, ok := errs.(*os.File); ok {
-		info, err := f.Stat()
-		terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
+	terminal := isTerminal(errs)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	last := l.Progress()
@@ -191,28 +185,6 @@ func watch(ctx context.Context, l *load.Load, errs io.Writer, sample func()) {
 		}
 		last = p
 	}
-}
-
-// writeReport prints the table, and the JSON where it is asked for.
-func writeReport(r *load.Report, output string, out io.Writer) error {
-	if output != "-" {
-		if err := r.Table(out); err != nil {
-			return err
-		}
-	}
-	if output == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	if output == "-" {
-		_, err = out.Write(text)
-		return err
-	}
-	return os.WriteFile(output, text, 0o644)
 }
 
 // levelAbove is a log that drops what is below a level: that connections are

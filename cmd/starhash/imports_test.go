@@ -22,8 +22,8 @@ var mayImport = map[string][]string{
 	"bank/ledger":    {},
 	"bank/link":      {"configs/secret"}, // both ends import it, it imports neither
 	"smpp":           {"configs", "configs/secret"},
-	"smpp/smsc":      {"configs", "configs/secret", "smpp"},
-	"smpp/load":      {"configs/secret", "smpp"},
+	"smpp/smsc":      {"configs", "configs/secret", "smpp", "smpp/dialect"},
+	"smpp/load":      {"configs", "configs/secret", "smpp", "smpp/dialect", "smpp/smsc"},
 	"smpp/interop":   {},
 	"ussd":           {"smpp"},
 	"configs":        {"configs/secret"},

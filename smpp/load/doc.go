@@ -14,6 +14,8 @@
 //	histogram.go  percentiles
 //	report.go     Report: JSON and table
 //	self.go       our own ESME as the one under load
+//	ussd.go       USSD: a load of USSD sessions; ussd_report.go, ussd_self.go
+//	cpu_linux.go  CPU time of processes
 //
 // # What is measured
 //
@@ -47,6 +49,15 @@
 // response only the header is looked at, and a lock is taken once a batch. No
 // goroutine, timer or allocation belongs to a message. BenchmarkAgainstScanner
 // shows what it can do against a peer that does next to nothing.
+//
+// # USSD
+//
+// A load of USSD sessions goes through the simulator of smpp/smsc: sessions have states,
+// and steps wait for their screens, so a step costs more than a message here. A step is
+// from the text that is entered (with a rate: from when it was due) to the screen that
+// the phone shows behind the submit_sm_resp. All sessions are open before the first gets
+// its second step. A step without a screen in time is lost, one with another screen than
+// the script expects is wrong, and the rest of that session is left out.
 //
 // # Limits
 //

@@ -28,6 +28,14 @@
 // message whose acknowledgement was lost comes again, with the same contents and
 // another sequence number, on whichever connection is there.
 //
+// # USSD
+//
+// A phone dials, answers and hangs up (Enter, HangUp); the ESME hears of it and answers
+// in the dialect of its account (smpp/dialect). Sessions are those of a network (3GPP TS
+// 22.090, 24.090): one a phone, with timers of their own; ussd.go has the diagram. A
+// message of a session goes to the ESME once: when it is refused or lost the session is
+// over, as it is for a person at a real phone.
+//
 // # Management port
 //
 // JSON over HTTP; Client is its Go form. Errors are {"error": "..."} with status 400
@@ -40,16 +48,22 @@
 //	POST /redeliver {"id":"mo-1"}                                  the same PDUs again; answers as POST /mo
 //	GET  /phones?after=263771000001                                {"phones":[{"msisdn":"...","imsi":"..."}]}, at most 1000
 //	PUT  /phones/263771000001 {"imsi":"648011000000002"}           another SIM, or a new phone
-//	PUT  /phones/263771000001 {"off":true}                         off: messages for it wait
+//	PUT  /phones/263771000001 {"off":true}                         off: messages for it wait, its USSD session is lost
+//	PUT  /phones/263771000001 {"slow":"2s"}                        every text of USSD takes that long
 //	POST /phones/263771000001/on {"esme":"7001"}                   on, and alert_notification to the receivers; body optional: {"alerted":1}
 //	GET  /phones/263771000001/inbox?after=0&wait=10s               {"messages":[{"n":1,"from":"7001","text":"...",...}]}: type InboxMessage
+//	POST /phones/263771000001/ussd {"text":"*700#"}                dials, or answers the screen: type USSD; {"n":1,"kind":"ask","text":"1 Send",...}
+//	DELETE /phones/263771000001/ussd                               hangs up
+//	GET  /phones/263771000001/ussd?after=0&wait=10s                {"screens":[{"n":1,"session":1,...}]}: type USSDScreen
+//	GET  /wire?after=0&wait=10s                                    {"pdus":[{"n":1,"command":"deliver_sm",...}]}: type WirePDU
+//	GET  /gateway/steps?after=0&wait=10s                           what the gateway's admin port answers
 //	GET  /faults, PUT /faults {"delay":"200ms","throttle":3}       type Faults
 //	POST /drop                                                     {"dropped":1}
 //	POST /unbind                                                   {"unbound":1}
 //	POST /outbind {"address":"127.0.0.1:2776"}                     {}; system_id and password optional: the first account's
 //	POST /raw {"hex":"00000010..."}                                {"bytes":16}, to the first bound receiver
 //	GET  /binds                                                    {"binds":[{"system_id":"starhash","mode":"transceiver",...}]}
-//	GET  /healthz                                                  {"status":"ok","binds":1,"queued":0}
+//	GET  /healthz                                                  {"status":"ok","binds":1,"queued":0,"ussd":0}
 //
 // # Misbehaviour
 //
@@ -71,9 +85,11 @@
 //	receipt.go     receipts
 //	mo.go          what phones send; split.go its parts; queue.go where it waits
 //	phones.go      phones and inboxes
+//	ussd.go        USSD sessions; handset.go what people do in them, ussdnet.go ESMEs and time
+//	tap.go         what passes, redacted, for GET /wire
 //	faults.go      Faults, Chaos; magic.go the numbers; dice.go, latency.go chance; hostile.go PDUs to stumble over
 //	ranges.go      address_range; outbind.go, tls.go ways to connect
-//	manage.go      the management port; client.go its Go form; wire.go JSON types
+//	manage.go      the management port, manage_ussd.go of USSD and the wire; client.go its Go form; wire.go JSON types
 //
 // # Invariants
 //
@@ -83,6 +99,9 @@
 //     its connection are those of the request (generic_nack: number and connection).
 //   - A receipt leaves after the submit_sm_resp that names its message, unless the
 //     fault receipt_first hits.
+//   - A phone has one USSD session, and what an ESME writes into one that is over is
+//     refused. What an ESME writes is on the phone after its submit_sm_resp is written.
+//   - The wire's view has no password, and no text in which a phone may have sent a PIN.
 //   - Texts are never logged: a phone's message may hold a PIN. They are kept in
 //     memory, for redelivery and in the inboxes, until newer ones displace them.
 //

@@ -41,8 +41,8 @@ type InboxMessage struct {
 	ESMClass    byte      `json:"esm_class,omitempty"`
 	ServiceType string    `json:"service_type,omitempty"`
 	Parts       int       `json:"parts"`
-	Missing     []int     `json:"missing,omitempty"`         // parts that did not come in time
-	TLVs        []TLV     `json:"tlvs,omitempty"`            // of the part that came first
+	Missing     []int     `json:"missing,omitempty"` // parts that did not come in time
+	TLVs        []TLV     `json:"tlvs,omitempty"`    // of the part that came first
 	At          time.Time `json:"at"`
 }
 

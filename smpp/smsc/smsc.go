@@ -252,6 +252,17 @@ func (s *SMSC) connections() []*conn {
 	return s.conns[:len(s.conns):len(s.conns)]
 }
 
+// Receivers is the number of bound connections that take messages.
+func (s *SMSC) Receivers() int {
+	n := 0
+	for _, c := range s.connections() {
+		if c.receives() {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *SMSC) binds() []Bind {
 	bound := []Bind{}
 	for _, c := range s.connections() {
