@@ -5,12 +5,16 @@ import (
 	"io/fs"
 )
 
-//go:embed texts/*.yaml
+//go:embed texts/*.yaml dialects/*.yaml
 var embedded embed.FS
 
 // Texts is the directory of the texts that the binary carries: one file a
 // language, named by its code.
 var Texts = sub("texts")
+
+// Dialects is the directory of the USSD dialects that the binary carries: one file a
+// dialect, named by it.
+var Dialects = sub("dialects")
 
 // sub is a directory of what is embedded; the compiler has seen that it exists.
 func sub(dir string) fs.FS {

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"smpp/smsc":      {"configs", "configs/secret", "smpp", "smpp/dialect"},
 	"smpp/load":      {"configs", "configs/secret", "smpp", "smpp/dialect", "smpp/smsc"},
 	"smpp/interop":   {},
+	"smpp/dialect":   {"smpp"},
 	"ussd":           {"smpp"},
 	"configs":        {"configs/secret"},
 	"configs/secret": {},

@@ -158,7 +158,7 @@ func nth(base uint64, i int) string { return strconv.FormatUint(base+uint64(i), 
 func (u *USSD) Addr() string       { return u.network.Addr() }
 func (u *USSD) Config() USSDConfig { return u.cfg }
 
-// USSDProgress is how far a load has come.
+// Progress is how many steps are done, and of how many. It may be asked at any time.
 func (u *USSD) Progress() (steps, of uint64) {
 	return u.done.Load(), uint64(len(u.cfg.Script)) * uint64(u.cfg.Sessions)
 }
