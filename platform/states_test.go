@@ -73,11 +73,12 @@ func (s *scripts) history(t *rapid.T) {
 	reached := 0                    // sendings that may have reached the bank
 	sent := map[string]string{}     // serial to the bytes that were sent under it
 	final := map[string]string(nil) // the record once it is final
-	serials := 0
+	serials, sendings := 0, 0
 	var bytesOf = map[string]string{} // sealed bytes to their serial
 
 	send := func(a *actor, mode, sealed, serial, old string) {
-		sending := fmt.Sprint("s", rapid.Uint64().Draw(t, "sending"))
+		sendings++
+		sending := fmt.Sprint("s", sendings) // the gateways draw them: never the same twice
 		out := run(sendScript, []string{tx}, mode, sealed, "key of "+serial, serial, 1, old, sending).([]any)
 		if out[0] == "final" {
 			return
