@@ -221,13 +221,7 @@ func authenticated(err error) bool {
 }
 
 func (g *Gateway) exchange(ctx context.Context, keys *link.DynamicKeys, sealed []byte) (*link.Reply, error) {
-	select {
-	case g.atBank <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	answer, err := g.keys.post(ctx, link.PathTransact, sealed)
-	<-g.atBank
+	answer, err := g.line.transact(ctx, sealed)
 	if err != nil {
 		return nil, err
 	}

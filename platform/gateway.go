@@ -40,7 +40,7 @@ type Gateway struct {
 	inHand   entries // journal and outbox entries that this process works on
 	openings sync.WaitGroup
 	prepare  chan struct{} // bounds the openings made ahead of need
-	atBank   chan struct{} // bounds the exchanges with the bank
+	line     *bankLine
 }
 
 // mo is a mobile-originated message, joined and decoded.

@@ -119,7 +119,7 @@ func TestCommandsAfterClose(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.redis.Incr(t.Context(), "n").Err(); !errors.Is(err, redis.ErrClosed) {
+	if err := s.redis.Incr(t.Context(), "n").Err(); !errors.Is(err, errBatchesClosed) {
 		t.Errorf("got %v", err)
 	}
 }

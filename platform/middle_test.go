@@ -118,6 +118,39 @@ func (m *middle) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	var answer []byte
+	if req.URL.Path == link.PathBundle {
+		answer, err = m.bundle(body)
+	} else {
+		answer, err = m.one(req.URL.Path, body)
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", link.ContentType)
+	w.Write(answer)
+}
+
+// bundle lets each message of a bundle go by itself; what he cuts has no answer in it.
+func (m *middle) bundle(body []byte) (out []byte, err error) {
+	msgs, err := link.ReadBundle(body)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([][]byte, len(msgs))
+	var all sync.WaitGroup
+	for i, msg := range msgs {
+		all.Go(func() { answers[i], _ = m.one(link.PathTransact, msg) })
+	}
+	all.Wait()
+	for _, a := range answers {
+		out = link.AppendBundle(out, a)
+	}
+	return out, nil
+}
+
+// one does to one message what he plays.
+func (m *middle) one(path string, body []byte) ([]byte, error) {
 	m.mu.Lock()
 	play := m.trick
 	m.mu.Unlock()
@@ -126,18 +159,14 @@ func (m *middle) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // the bank may finish what the gateway gave up
 	defer cancel()
-	answer, err := play(req.URL.Path, bytes.Clone(body), func(b []byte) ([]byte, error) { return m.post(ctx, req.URL.Path, b) })
+	answer, err := play(path, bytes.Clone(body), func(b []byte) ([]byte, error) { return m.post(ctx, path, b) })
 	if err != nil {
 		answer = nil
 	}
 	m.mu.Lock()
-	m.seen = append(m.seen, exchange{req.URL.Path, body, answer})
+	m.seen = append(m.seen, exchange{path, body, answer})
 	m.mu.Unlock()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	w.Header().Set("Content-Type", link.ContentType)
-	w.Write(answer)
+	return answer, err
 }
 
 func honest(_ string, request []byte, bank func([]byte) ([]byte, error)) ([]byte, error) {

@@ -30,7 +30,7 @@ const (
 // ready to Run. It fails on what an operator has to mend; a bank or an SMSC that
 // is away is waited for by Run.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err error) {
-	g := &Gateway{cfg: cfg, log: log, metrics: newMetrics(), prepare: make(chan struct{}, 64), atBank: make(chan struct{}, bankExchanges)}
+	g := &Gateway{cfg: cfg, log: log, metrics: newMetrics(), prepare: make(chan struct{}, 64)}
 	if g.zone, err = time.LoadLocation(cfg.Timezone); err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
 	}
@@ -67,6 +67,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err er
 	if g.keys, err = newKeySource(gw, g.client, cfg.Bank.URL, cfg.Bank.Timeout, pinKey, boot, raise, log); err != nil {
 		return nil, errors.Join(err, g.store.Close())
 	}
+	g.line = newBankLine(g.keys.post)
 	for _, b := range cfg.SMPP.Binds {
 		g.binds = append(g.binds, smpp.NewESME(b, log, g))
 	}
@@ -174,6 +175,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	stopEdges()
 	outside.Wait()
 	g.openings.Wait()
+	g.line.close()
 	g.client.CloseIdleConnections()
 	return g.store.Close()
 }

@@ -19,12 +19,11 @@ const group = "gateways"
 // one kind a gateway has in hand; beyond it the rest waits in Redis, and nobody
 // tells those subscribers that their transaction is pending. So it has room for a
 // bank that is silent for a while: an entry that waits costs a goroutine, some
-// 10 KiB. bankExchanges is how many are at the bank at a time.
+// 10 KiB.
 const (
-	streamBatch   = 64
-	streamInHand  = 8192
-	streamBlock   = time.Second
-	bankExchanges = 256
+	streamBatch  = 64
+	streamInHand = 8192
+	streamBlock  = time.Second
 )
 
 // entries is the set of stream entries that this process has in hand, so that

@@ -18,6 +18,7 @@ const (
 	PathJoin     = "/link/v1/join"
 	PathOpen     = "/link/v1/open"
 	PathTransact = "/link/v1/transact"
+	PathBundle   = "/link/v1/bundle" // several Transact messages; a bank need not have it
 
 	ContentType = "application/octet-stream"
 )
@@ -26,6 +27,14 @@ const (
 // connection could be made. Any other failure of Post leaves open whether the
 // bank has it.
 var ErrNotSent = errors.New("the bank cannot be reached; nothing was sent")
+
+// StatusError is an answer that is not of the protocol: no verdict about the
+// message.
+type StatusError struct{ Status int }
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("bank answered HTTP %d %s", e.Status, http.StatusText(e.Status))
+}
 
 // Post carries one message over HTTPS and returns the answer. ctx bounds it. It
 // follows no redirect: the bank is where the configuration says, and nowhere else.
@@ -54,7 +63,7 @@ func Post(ctx context.Context, c *http.Client, baseURL, path string, msg []byte)
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("bank answered HTTP %s", resp.Status)
+		return nil, &StatusError{resp.StatusCode}
 	}
 	if len(body) > MaxMessage {
 		return nil, malformed("answer larger than %d bytes", MaxMessage)
