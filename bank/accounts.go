@@ -228,6 +228,17 @@ func (a *Accounts) Show(ctx context.Context, msisdn string) (s Shown, err error)
 	return s, err
 }
 
+// Own lists the bank's own accounts: "opening", "fees", "airtime" and
+// "biller:CODE", each with its currency behind a colon. The last two are what the
+// bank owes the operator and the billers.
+func (a *Accounts) Own(ctx context.Context) (own []ledger.Account, err error) {
+	err = a.store.read(ctx, func(tx ledger.Tx) error {
+		own, err = ledger.Internals(tx)
+		return err
+	})
+	return own, err
+}
+
 // Total sums the ledger up and verifies it; see ledger.Totals.
 func (a *Accounts) Total(ctx context.Context) (totals []ledger.Total, err error) {
 	err = a.store.read(ctx, func(tx ledger.Tx) error {

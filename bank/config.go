@@ -189,8 +189,11 @@ func (c *Config) Validate() (problems []configs.Problem) {
 			}
 		}
 		operators[o.Name] = true
-		if _, err := o.withoutPIN(c.Currency); err != nil {
+		if limit, err := o.withoutPIN(c.Currency); err != nil {
 			wrong(key+".without_pin", err.Error(), `an amount such as "20.00", in quotes; 0 is never`)
+		} else if limit > 0 && c.Limits.Daily == 0 {
+			// Else whoever has a gateway empties every account, payment by payment.
+			wrong(key+".without_pin", "is without a limit a day", "limits.daily, which bounds it")
 		}
 		if len(o.StaticKeys) == 0 {
 			wrong(key+".static_keys", "is empty", "at least one key")

@@ -44,7 +44,7 @@ func TestBankModel(t *testing.T) {
 		memory := rapid.IntRange(0, 4).Draw(rt, "disk") > 0 // a restart needs a file, and a file is slow
 		change := func(c *Config) {
 			shop(c)
-			c.Limits, c.Database = Limits{Single: 4000, Lookups: 2}, path
+			c.Limits, c.Database = Limits{Single: 4000, Daily: 1e9, Lookups: 2}, path
 			if memory {
 				c.Database = ":memory:"
 			}

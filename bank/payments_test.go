@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func TestPaymentOutcomes(t *testing.T) {
 		{"airtime of nothing", nil, func(g *gateway) *link.Request { return g.airtime(tendai, tendai, 0) }, link.BadAmount, 0},
 		{"airtime of less than nothing", nil, func(g *gateway) *link.Request { return g.airtime(tendai, tendai, -500) }, link.BadAmount, 0},
 		{"airtime over the limit", nil, func(g *gateway) *link.Request { return g.airtime(tendai, tendai, 4001) }, link.OverLimit, 0},
-		{"airtime for more than there is", func(c *Config) { c.Limits = Limits{} }, func(g *gateway) *link.Request { return g.airtime(tendai, tendai, 9998) }, link.InsufficientFunds, 0},
+		{"airtime for more than there is", func(c *Config) { c.Limits = Limits{Daily: 1e9} }, func(g *gateway) *link.Request { return g.airtime(tendai, tendai, 9998) }, link.InsufficientFunds, 0},
 		{"airtime in another currency", nil, func(g *gateway) *link.Request {
 			q := g.airtime(tendai, tendai, 500)
 			q.Currency = "KES"
@@ -157,6 +158,27 @@ func TestPaymentReplies(t *testing.T) {
 		if len(r.Lines) != len(want) || r.Lines[i] != want[i] {
 			t.Fatalf("mini-statement %+v, want %+v", r.Lines, want)
 		}
+	}
+}
+
+// What is owed to the operator and to the billers can be read off.
+func TestOwnAccounts(t *testing.T) {
+	w := newWorld(t, shop)
+	g := w.gateway()
+	g.want(g.airtime(tendai, rudo, 500), link.Done)
+	g.want(g.bill(tendai, "ZESA", meter, 2500), link.Done)
+	g.want(g.bill(tendai, "ZESA", meter, 100), link.Done)
+	own, err := w.Accounts().Own(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, o := range own {
+		got[o.Name] = o.Balance
+	}
+	want := map[string]int64{"airtime:USD": 500, "biller:ZESA:USD": 2600, "fees:USD": 9, "opening:USD": -15000, "opening:KES": -100000}
+	if !maps.Equal(got, want) {
+		t.Errorf("own accounts %v, want %v", got, want)
 	}
 }
 

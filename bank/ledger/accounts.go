@@ -67,6 +67,23 @@ func scanAccount(row *sql.Row) (a Account, err error) {
 	return a, err
 }
 
+// Internals lists the bank's own accounts by name.
+func Internals(tx Tx) (all []Account, err error) {
+	rows, err := tx.Query(`SELECT id, name, internal, currency, balance FROM accounts WHERE internal = 1 ORDER BY name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a Account
+		if err := rows.Scan(&a.ID, &a.Name, &a.Internal, &a.Currency, &a.Balance); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
 // Internal finds or opens the bank's own account for a purpose in a currency,
 // "fees" in USD for one.
 func Internal(tx Tx, purpose, currency string) (AccountID, error) {

@@ -81,13 +81,25 @@ func accountsCommand(log func() (*slog.Logger, error)) *cobra.Command {
 				fmt.Fprintf(out, "msisdn     %s\nname       %s\nbalance    %s %s\nblocked    %v\nwrong PINs %d\n",
 					s.MSISDN, s.Name, s.Currency, ledger.FormatAmount(s.Balance, s.Currency), s.Blocked, s.WrongPINs)
 				for _, l := range s.Lines {
-					fmt.Fprintf(out, "%s  %12s\n", l.At.Format("2006-01-02 15:04:05"), ledger.FormatAmount(l.Amount, s.Currency))
+					fmt.Fprintf(out, "%s  %12s  %s\n", l.At.Format("2006-01-02 15:04:05"), ledger.FormatAmount(l.Amount, s.Currency), l.Kind)
 				}
 				return nil
 			})
 		},
 	}
 
+	own := &cobra.Command{
+		Use: "own", Short: "Show the bank's own accounts: fees, and what is owed for airtime and to each biller", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return open(func(_ bank.Config, a *bank.Accounts) error {
+				own, err := a.Own(c.Context())
+				for _, o := range own {
+					fmt.Fprintf(c.OutOrStdout(), "%-32s %s %s\n", o.Name, o.Currency, ledger.FormatAmount(o.Balance, o.Currency))
+				}
+				return err
+			})
+		},
+	}
 	total := &cobra.Command{
 		Use: "total", Short: "Prove that the ledger sums to zero; exit code 1 if it does not", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -134,7 +146,7 @@ func accountsCommand(log func() (*slog.Logger, error)) *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(generate, imports, show, total,
+	c.AddCommand(generate, imports, show, own, total,
 		block("block", "Refuse an account's transactions", true),
 		block("unblock", "Take an account's transactions again", false), resetPIN)
 	return c

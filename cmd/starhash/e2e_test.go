@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"testing"
 
 	"starhash/smpp/smsc"
@@ -57,6 +58,12 @@ func TestMessages(t *testing.T) {
 	}
 	r.quiet(tendai)
 	r.ok("bank", "accounts", "total")
+	own := r.ok("bank", "accounts", "own")
+	for _, line := range []string{`airtime:USD +USD 3\.50`, `biller:ZESA:USD +USD 30\.00`} {
+		if !regexp.MustCompile(line).MatchString(own) {
+			t.Errorf("accounts own prints\n%s", own)
+		}
+	}
 }
 
 // A SIM swap: the network names another IMSI than the bank has on record.
