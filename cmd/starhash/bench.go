@@ -19,7 +19,7 @@ import (
 
 func benchCommand(log func() (*slog.Logger, error)) *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure under load"}
-	c.AddCommand(benchSMPPCommand(log), benchUSSDCommand(log))
+	c.AddCommand(benchSMPPCommand(log), benchUSSDCommand(log), benchTransferCommand(log))
 	return c
 }
 
