@@ -13,7 +13,7 @@ import (
 
 // Everything at once: two gateways, a man in the middle who does something else
 // with every message, an SMSC that cuts connections and delivers again, a gateway
-// and the bank restarted meanwhile. When it clears, every transfer has a verdict,
+// and the bank restarted meanwhile. When it clears, every payment has a verdict,
 // and what the phone reads is what the ledger holds.
 func TestFoulWeather(t *testing.T) {
 	t.Parallel()
@@ -70,10 +70,11 @@ func TestFoulWeather(t *testing.T) {
 		return bank(request)
 	})
 
-	const transfers = 30
+	const payments = 30
+	kinds := []string{"SEND 1.%02d 0771000002 1357", "AIRTIME 1.%02d 1357", "BILL ZESA 04123456789 1.%02d 1357"}
 	var sent []smsc.MOResult
-	for i := range transfers {
-		m := smsc.MO{From: tendai, Text: fmt.Sprintf("SEND 1.%02d 0771000002 1357", i), TLVs: umr(byte(i)), Wait: smsc.Duration(time.Millisecond)}
+	for i := range payments {
+		m := smsc.MO{From: tendai, Text: fmt.Sprintf(kinds[i%len(kinds)], i), TLVs: umr(byte(i)), Wait: smsc.Duration(time.Millisecond)}
 		if i%5 == 4 {
 			m.TLVs, m.Split, m.PartSize = nil, "udh8", 9
 		}
@@ -112,8 +113,8 @@ func TestFoulWeather(t *testing.T) {
 			t.Errorf("%s is %s", ref, tx.State)
 		}
 	}
-	verdict := regexp.MustCompile(`^(\w{8}) (done|declined)\.(?: USD (\d)\.(\d\d) sent)?`)
-	verdicts, moved := map[string]string{}, 0
+	verdict := regexp.MustCompile(`^(\w{8}) (done|declined)\.(?: USD (\d)\.(\d\d) (sent|of airtime|paid))?`)
+	verdicts, moved, to := map[string]string{}, 0, map[string]int64{}
 	for {
 		m, ok := r.inbox(tendai, time.Millisecond)
 		if !ok {
@@ -135,13 +136,23 @@ func TestFoulWeather(t *testing.T) {
 			fmt.Sscan(f[3], &units)
 			fmt.Sscanf(f[4], "%d", &cents)
 			moved += 100*units + cents
+			to[f[5]] += int64(100*units + cents)
 		}
 	}
-	if len(verdicts) != transfers || len(r.transactions()) != transfers {
-		t.Errorf("%d verdicts on %d transactions, %d messages", len(verdicts), len(r.transactions()), transfers)
+	if len(verdicts) != payments || len(r.transactions()) != payments {
+		t.Errorf("%d verdicts on %d transactions, %d messages", len(verdicts), len(r.transactions()), payments)
 	}
-	t.Logf("%d cents moved of %d", moved, 100*transfers+transfers*(transfers-1)/2)
-	r.money(10000-int64(moved), 5000+int64(moved), 500)
+	t.Logf("%d cents moved of %d: %v", moved, 100*payments+payments*(payments-1)/2, to)
+	r.money(10000-int64(moved), 5000+to["sent"], 500)
+	own, err := r.bank.Accounts().Own(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range own {
+		if want, ok := map[string]int64{"airtime:USD": to["of airtime"], "biller:ZESA:USD": to["paid"]}[o.Name]; ok && o.Balance != want {
+			t.Errorf("%s has %d, and phones read of %d", o.Name, o.Balance, want)
+		}
+	}
 }
 
 // waitFor lets time pass where being late is the point.

@@ -28,7 +28,7 @@ import (
 	"starhash/bank/link"
 )
 
-// A transfer, a wrong PIN and a PIN change, and then a search for what they were
+// A transfer, a wrong PIN, a PIN change and a bill, and then a search for what they were
 // about through all that Redis, the logs and the bank link have seen.
 func TestNothingReadable(t *testing.T) {
 	r := newRig(t)
@@ -43,17 +43,20 @@ func TestNothingReadable(t *testing.T) {
 	transfer := "SEND 417.29 0771000002 " + r.pin
 	wrong := "SEND 418.31 0771000002 " + wrongPIN
 	change := "PIN " + r.pin + " " + newPIN + " " + newPIN
+	const account = "04917263548"
+	bill := "BILL ZESA " + account + " 40.00 " + newPIN
 	long := "SEND 41.17 0771000002 " + strings.Repeat(". ", 100) + newPIN
 	for _, step := range []struct{ text, answer string }{
 		{transfer, `done\. USD 417\.29 sent to C\*+ N\*+ \.\.\.0002`},
 		{wrong, `Wrong PIN; nothing moved`},
 		{change, `Your PIN is changed`},
+		{bill, `done\. USD 40\.00 paid to ZESA Holdings, account ` + account},
 		{long, `done\. USD 41\.17 sent to`}, // its parts are stored before it is whole
 	} {
 		r.mo(tendai, step.text)
 		r.expect(tendai, step.answer)
 	}
-	r.moved(tendai, "541.54", chipo, "958.46")
+	r.moved(tendai, "501.54", chipo, "958.46")
 
 	// What nobody may read.
 	var secrets []secretWord
@@ -63,6 +66,7 @@ func TestNothingReadable(t *testing.T) {
 	for _, number := range []string{"0771000002", chipo.msisdn} {
 		secrets = append(secrets, inAllForms("the payee", number)...)
 	}
+	secrets = append(secrets, inAllForms("the account", account)...)
 	for _, text := range []string{"417.29", "418.31", "SEND 4", "PIN " + r.pin[:3], "USD 417", "USD 41.17", "done. ", "declined. ", chipo.name} {
 		secrets = append(secrets, inAllForms("the text", text)...)
 	}
@@ -120,7 +124,7 @@ func TestNothingReadable(t *testing.T) {
 	if !bytes.Contains(database, []byte(chipo.name)) {
 		t.Error("the bank's database was not read")
 	}
-	if len(p.recorded(link.PathTransact)) < 4 {
+	if len(p.recorded(link.PathTransact)) < 5 {
 		t.Error("the transactions did not go through the proxy")
 	}
 }
