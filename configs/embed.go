@@ -13,7 +13,7 @@ var embedded embed.FS
 var Texts = sub("texts")
 
 // Dialects is the directory of the USSD dialects that the binary carries: one file a
-// dialect, named by it.
+// dialect, named by it. Package smpp/dialect reads them.
 var Dialects = sub("dialects")
 
 // sub is a directory of what is embedded; the compiler has seen that it exists.

@@ -1,202 +1,164 @@
-// Package dialect is what SMSCs make of USSD over SMPP: where a message says what it
-// is, which session it belongs to, and in which coding its text comes. Both sides are
-// here: the ESME's, and the network's for simulators.
-//
-// So far it knows plain alone, in code: SMPP 3.4 §5.3.2.43 and 44.
 package dialect
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
-	"strconv"
-	"strings"
+	"maps"
+	"slices"
 
 	"starhash/smpp"
 )
 
-// Kind is what a message of a USSD session is.
+// Kind is what a message of a session says.
 type Kind byte
 
-// The kinds, with their operations of 3GPP TS 24.090 and values of ussd_service_op.
 const (
-	Begin       Kind = iota + 1 // network to ESME: the subscriber dials; PSSR indication, 1
-	Reply                       // USSR confirm, 18
-	Acknowledge                 // USSN confirm, 19
-	Abort                       // the session is over without an answer; 129, of the vendors' range
-	Ask                         // ESME to network: USSR request, 2
-	End                         // PSSR response, or the last text of a session that the ESME began; 17
-	Notify                      // USSN request, 3
-	Release                     // the ESME gives the session up; 128
+	_           Kind = iota
+	Begin            // network to ESME: the subscriber dials (PSSR indication)
+	Reply            // network to ESME: the subscriber answers an Ask (USSR confirm)
+	Acknowledge      // network to ESME: the phone has shown a Notify (USSN confirm)
+	Abort            // network to ESME: the session is over without an answer: hung up, timed out, failed
+	Ask              // ESME to network: a screen that takes an answer (USSR request)
+	End              // ESME to network: a last screen; ends the session (PSSR response), also one that we began
+	Notify           // ESME to network: a screen that takes no answer (USSN request)
+	Release          // ESME to network: we give up the session
 )
 
-var kinds = [...]struct {
-	name string
-	op   byte
-}{{}, {"begin", 1}, {"reply", 18}, {"acknowledge", 19}, {"abort", 129}, {"ask", 2}, {"end", 17}, {"notify", 3}, {"release", 128}}
+var kindNames = [...]string{"", "begin", "reply", "acknowledge", "abort", "ask", "end", "notify", "release"}
 
-// String is the kind in a word.
+// String is the name that the dialects' files have for it.
 func (k Kind) String() string {
-	if int(k) >= len(kinds) {
-		return fmt.Sprintf("kind %d", byte(k))
+	if int(k) < len(kindNames) {
+		return kindNames[k]
 	}
-	return kinds[k].name
+	return fmt.Sprintf("kind %d", byte(k))
 }
 
 // Session is what a message says of its session.
 type Session struct {
-	Key  string `json:"key"`            // tells sessions of a subscriber apart; empty where the dialect has nothing for it
-	Echo []byte `json:"echo,omitempty"` // what the next message has to carry; opaque
+	// Key tells sessions apart. It is the session's number in hexadecimal, and where
+	// that is unique for a subscriber only, "@" and the MSISDN. It is empty where the
+	// dialect or the message has no number: then MSISDN and code tell sessions apart.
+	Key string `json:"key"`
+	// Echo is what the next message of the session has to carry: the parameter's
+	// value as it came.
+	Echo []byte `json:"echo,omitempty"`
 }
 
-// Message is a message of a USSD session, out of its dialect.
+// Message is one message of a session, in whatever dialect it came or goes. Its text
+// may be a PIN: it does not print, and whoever has it wipes it.
 type Message struct {
-	Kind             Kind
-	Subscriber, Code smpp.Address
-	Session          Session
-	Text             []byte // UTF-8; of Begin the dialled string
-	IMSI             string // empty where the dialect does not carry it
-	Reason           string // of Abort, in words
-	Last             bool   // the dialect's end bit
-	NetworkInitiated bool
+	Kind       Kind
+	Subscriber smpp.Address
+	Code       smpp.Address // the application's address, as the wire has it: "700", or "*700#"
+	Session    Session
+	// Text is UTF-8. Of a Begin it is the dialled string, always as "*700#" or
+	// "*700*1*0771000002#", whatever the wire had where.
+	Text             []byte
+	IMSI             string // 6 to 15 digits, or empty: the dialect has none, or the message
+	Reason           string // Abort: why, in words
+	Last             bool   // the dialect says that nothing follows
+	NetworkInitiated bool   // we began the session; read only where the operation itself says so
 }
 
-// Wipe zeroes the text, which may be a PIN.
+// Wipe zeroes the text.
 func (m *Message) Wipe() { clear(m.Text) }
 
-// ErrTooLong says that a text does not fit a screen.
-var ErrTooLong = errors.New("the text does not fit a USSD screen")
-
-// errNotUSSD says that a message has no operation, or none that this side gets.
-var errNotUSSD = errors.New("no ussd_service_op that is known here")
-
-// Dialect is one way to write USSD into SMPP. It does not change, and is safe for
-// concurrent use.
-type Dialect struct{ name string }
-
-// Set is all dialects of a directory.
-type Set struct{ all map[string]*Dialect }
-
-// Load reads a directory's dialects, one a file.
-func Load(fsys fs.FS) (*Set, error) {
-	s := &Set{all: make(map[string]*Dialect)}
-	files, err := fs.Glob(fsys, "*.yaml")
-	for _, file := range files {
-		name := strings.TrimSuffix(path.Base(file), ".yaml")
-		s.all[name] = &Dialect{name}
-	}
-	return s, err
+// Format prints what a log may hold.
+func (m Message) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{%s, text of %d octets}", m.Kind, len(m.Text))
 }
 
-// Get is the dialect of a name.
+var (
+	// ErrTooLong says that a text does not fit a screen: 160 octets, which are 182
+	// septets of GSM 03.38 or 80 units of UCS2 (3GPP TS 23.038 §5, TS 24.090).
+	ErrTooLong = errors.New("the text does not fit a screen")
+	// ErrText says that the octets of a text are none of its data_coding's. The
+	// message is there without it.
+	ErrText = errors.New("the text cannot be read")
+	// ErrOperation says that the dialect has no such operation in this direction.
+	ErrOperation = errors.New("no operation of this dialect")
+	// ErrSession says that a message has no session number, or none of the right
+	// length, where the dialect demands one.
+	ErrSession = errors.New("no session number")
+)
+
+// Dialect is how one SMSC speaks of USSD. It does not change once it is loaded and is
+// safe for concurrent use.
+type Dialect struct {
+	name, about string
+	byService   bool // service_type tells the operation, and there is no ussd_service_op
+	in, out     direction
+	session     session
+	code        string   // codeInDestination, codeInText, codeInEither
+	imsi        smpp.Tag // 0: none
+	others      []smpp.Tag
+}
+
+// Where the code of a Begin is.
+const (
+	codeInDestination = "destination_addr" // and the dialled string in short_message
+	codeInText        = "short_message"    // and nothing in destination_addr
+	codeInEither      = "either"
+)
+
+// Name is that of the dialect's file.
+func (d *Dialect) Name() string { return d.name }
+
+// About is one line for people.
+func (d *Dialect) About() string { return d.about }
+
+// direction is how messages of one direction look.
+type direction struct {
+	pdu          smpp.CommandID
+	serviceTypes []string // the first is written; none when service_type tells the operation
+	cbs          bool     // data_coding is that of TS 23.038 §5, not of SMPP
+	gsm, ucs2    byte     // written, and read whatever the scheme says
+	operations   []operation
+}
+
+// operation is the values that one meaning has.
+type operation struct {
+	kind   Kind
+	last   bool // the values themselves say so
+	values []value
+}
+
+// value is one value, or a range of them, of ussd_service_op; or a service_type.
+type value struct {
+	first, last byte
+	service     string
+	reason      string // of an Abort
+}
+
+// session is where the session's number is.
+type session struct {
+	parameter smpp.Tag // 0: there is none
+	octets    int      // 0: any number
+	mask      uint64   // the bits that are the number
+	msisdn    bool     // it is unique with the MSISDN only
+	required  bool
+	advance   bool   // the unit number, bits 7 to 1 of octet 2, counts messages
+	endBit    string // of the last octet: endBitNone, endBitTold, endBitEnds
+}
+
+const (
+	endBitNone = "none"
+	endBitTold = "told" // set on last messages, beside their operation
+	endBitEnds = "ends" // a Reply that has it is an Abort, an Ask that has it an End
+)
+
+// maxSession bounds the value of the session's parameter, in octets.
+const maxSession = 8
+
+// Set is the dialects of one or more directories.
+type Set struct{ dialects map[string]*Dialect }
+
+// Get returns the dialect of that name.
 func (s *Set) Get(name string) (*Dialect, bool) {
-	d, ok := s.all[name]
+	d, ok := s.dialects[name]
 	return d, ok
 }
 
-// Names are those of all dialects.
-func (s *Set) Names() []string {
-	var names []string
-	for name := range s.all {
-		names = append(names, name)
-	}
-	return names
-}
-
-// NewSession is the session that a network gives the number n: what Deliver writes.
-func (d *Dialect) NewSession(n uint64) Session { return Session{Key: strconv.Itoa(int(byte(n)))} }
-
-// Is says whether a message belongs to USSD.
-func (d *Dialect) Is(m *smpp.Message) bool {
-	_, ok := m.TLVs.Get(smpp.TagUSSDServiceOp)
-	return ok
-}
-
-// Delivered reads what the network sends an ESME.
-func (d *Dialect) Delivered(sm *smpp.Message) (Message, error) {
-	m, err := read(sm, Begin, Abort)
-	m.Subscriber, m.Code = sm.Source, sm.Dest
-	return m, err
-}
-
-// Submitted reads what an ESME sends the network.
-func (d *Dialect) Submitted(sm *smpp.Message) (Message, error) {
-	m, err := read(sm, Ask, Release)
-	m.Subscriber, m.Code = sm.Dest, sm.Source
-	return m, err
-}
-
-// Deliver writes what the network sends an ESME.
-func (d *Dialect) Deliver(m Message) (smpp.CommandID, *smpp.Message, error) {
-	sm, err := write(m)
-	if err == nil {
-		sm.Source, sm.Dest = m.Subscriber, m.Code
-	}
-	return smpp.DeliverSM, sm, err
-}
-
-// Submit writes what an ESME sends the network.
-func (d *Dialect) Submit(m Message) (smpp.CommandID, *smpp.Message, error) {
-	sm, err := write(m)
-	if err == nil {
-		sm.Source, sm.Dest = m.Code, m.Subscriber
-	}
-	return smpp.SubmitSM, sm, err
-}
-
-// read reads a message of the kinds from first to last.
-func read(sm *smpp.Message, first, last Kind) (Message, error) {
-	var m Message
-	op, _ := sm.TLVs.Get(smpp.TagUSSDServiceOp)
-	for k := first; k <= last; k++ {
-		if len(op) == 1 && op[0] == kinds[k].op {
-			m.Kind = k
-		}
-	}
-	if m.Kind == 0 {
-		return m, errNotUSSD
-	}
-	// Octet 1 is the session's number; octet 2 a unit number, which changes with every
-	// message, and in bit 0 the end.
-	if info, ok := sm.TLVs.Get(smpp.TagITSSessionInfo); ok && len(info) == 2 {
-		m.Session = Session{Key: strconv.Itoa(int(info[0])), Echo: []byte{info[1] >> 1}}
-		m.Last = info[1]&1 == 1
-	}
-	payload, err := smpp.UserText(sm)
-	if err != nil {
-		return m, err
-	}
-	m.Text, err = smpp.AppendText(nil, sm.DataCoding, payload)
-	return m, err
-}
-
-// Limits of a screen (3GPP TS 24.090: 160 octets; 23.038 §5).
-const (
-	maxSeptets = 182
-	maxUCS2    = 80
-)
-
-func write(m Message) (*smpp.Message, error) {
-	text := string(m.Text)
-	coding, payload := smpp.EncodeText(text)
-	if n, gsm := smpp.Septets(text); gsm && n > maxSeptets || !gsm && len(payload) > 2*maxUCS2 {
-		return nil, ErrTooLong
-	}
-	sm := &smpp.Message{ServiceType: "USSD", DataCoding: coding, Payload: payload,
-		TLVs: smpp.TLVs{{Tag: smpp.TagUSSDServiceOp, Value: []byte{kinds[m.Kind].op}}}}
-	n, err := strconv.ParseUint(m.Session.Key, 10, 8)
-	if err != nil {
-		return sm, nil // no session id
-	}
-	var unit byte
-	if len(m.Session.Echo) == 1 {
-		unit = m.Session.Echo[0] + 1
-	}
-	info := unit << 1
-	if m.Kind == End || m.Kind == Release || m.Kind == Abort {
-		info |= 1
-	}
-	sm.TLVs = append(sm.TLVs, smpp.TLV{Tag: smpp.TagITSSessionInfo, Value: []byte{byte(n), info}})
-	return sm, nil
-}
+// Names lists the dialects in alphabetical order.
+func (s *Set) Names() []string { return slices.Sorted(maps.Keys(s.dialects)) }

@@ -55,9 +55,9 @@ func (s *USSDSelf) Deliver(ctx context.Context, d *smpp.Delivery) {
 	if string(m.Text) == s.last {
 		m.Kind = dialect.End
 	}
-	_, sm, err := s.dialect.Submit(m)
+	command, sm, err := s.dialect.Submit(m)
 	if err == nil {
-		_, err = s.esme.Submit(ctx, sm)
+		_, err = s.esme.Send(ctx, command, sm)
 	}
 	if err != nil {
 		s.log.Error("not answered", "err", err)

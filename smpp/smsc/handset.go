@@ -135,7 +135,7 @@ func (s *SMSC) dial(h *handset, in USSD, now time.Time) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.wire = a.dialect.NewSession(u.n)
+	u.wire = a.dialect.NewSession(u.n, address(h.msisdn))
 	return u, s.enter(u, dialect.Begin, in, now)
 }
 

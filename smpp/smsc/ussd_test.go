@@ -324,7 +324,7 @@ func TestNetworkInitiated(t *testing.T) {
 	e := r.talking("plain")
 	to := dialect.Message{
 		Subscriber: address(alice), Code: smpp.Address{NPI: 1, Addr: "*700#"},
-		Session: e.d.NewSession(77), NetworkInitiated: true,
+		Session: e.d.NewSession(77, address(alice)), NetworkInitiated: true,
 	}
 	e.ok(to, dialect.Ask, askPIN)
 	got := must(r.Screens(t.Context(), alice, 0, patience))(t)
@@ -333,7 +333,7 @@ func TestNetworkInitiated(t *testing.T) {
 	}
 	// One session a phone.
 	other := to
-	other.Session = e.d.NewSession(78)
+	other.Session = e.d.NewSession(78, address(alice))
 	if status := e.say(other, dialect.Ask, menu); status != statusAbsent {
 		t.Errorf("to a phone in a session: %s", status)
 	}
