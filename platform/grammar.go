@@ -236,7 +236,9 @@ func (p *parser) transfer(fields []field) (Command, *Refusal) {
 		return Command{Kind: KindTransfer, Amount: before.found[0].amount, Payee: payee, PIN: secret.Copy(pin)}, nil
 	case len(before.found) > 1, len(whole.found) > 1, isPIN(pin) && len(before.found) == 1:
 		return Command{}, p.unclear()
-	case len(whole.found) == 1 && isPIN(pin): // which may stand in what was read as a number
+	case len(whole.found) == 1 && isPIN(pin):
+		// A PIN may stand in what was read as a number; such a number is kept
+		// nowhere and repeated to nobody.
 		return Command{}, p.refuse(TextPINMissing)
 	case len(whole.found) == 1:
 		payee, ok := p.g.numbers.dialable(whole.found[0].payee)

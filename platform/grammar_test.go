@@ -94,6 +94,7 @@ func TestParse(t *testing.T) {
 		{"PIN change with stars", "en", "pin*1234*56789*56789#", Command{Kind: KindPINChange, PIN: pin("1234"), NewPIN: pin("56789")}},
 		{"transfer without PIN", "en", "SEND 500 0771000002", Command{Kind: KindTransfer, Amount: 50000, Payee: "263771000002"}},
 		{"transfer without PIN, transposed", "en", "SEND 0771000002 500", Command{Kind: KindTransfer, Amount: 50000, Payee: "263771000002"}},
+		{"transfer abroad without PIN", "en", "SEND 500 +27821234567", Command{Kind: KindTransfer, Amount: 50000, Payee: "27821234567"}},
 		{"balance without PIN", "en", "BAL", Command{Kind: KindBalance}},
 		{"airtime", "en", "AIRTIME 5", Command{Kind: KindAirtime, Amount: 500}},
 		{"airtime with PIN", "en", "AIRTIME 5 1234", Command{Kind: KindAirtime, Amount: 500, PIN: pin("1234")}},
@@ -153,6 +154,7 @@ func TestParseRefuses(t *testing.T) {
 		{"too many fields", "SEND" + strings.Repeat(" 1", 17), TextUnclear},
 		{"PIN in the middle", "SEND 500 1234 0771000002", TextBadAmount},
 		{"PIN missing, number cut", "SEND 500 077100 0002", TextPINMissing},
+		{"PIN in parts behind a number of another country", "SEND 500 +27821234567 12 34", TextPINMalformed},
 		{"PIN too short", "SEND 500 0771000002 123", TextPINMalformed},
 		{"PIN too long", "SEND 500 0771000002 1234567", TextPINMalformed},
 		{"PIN with a letter", "SEND 500 0771000002 123O", TextPINMalformed},
@@ -379,13 +381,14 @@ func FuzzParse(f *testing.F) {
 			return len(s) >= least && len(s) <= most && strings.Trim(s, "0123456789") == ""
 		}
 		isPIN := func(v secret.Value) bool { return digits(string(v.Reveal()), 4, 6) }
+		noneOrPIN := func(v secret.Value) bool { return v.Empty() || isPIN(v) }
 		switch c.Kind {
 		case KindTransfer:
-			if c.Amount <= 0 || c.Amount > maxAmount || !digits(c.Payee, minForeign, maxMSISDN) || !isPIN(c.PIN) {
+			if c.Amount <= 0 || c.Amount > maxAmount || !digits(c.Payee, minForeign, maxMSISDN) || !noneOrPIN(c.PIN) {
 				t.Fatalf("transfer %+v", c)
 			}
 		case KindBalance, KindMini:
-			if !isPIN(c.PIN) || c.Amount != 0 || c.Payee != "" {
+			if !noneOrPIN(c.PIN) || c.Amount != 0 || c.Payee != "" {
 				t.Fatalf("%s %+v", c.Kind, c)
 			}
 		case KindPINChange:
@@ -393,7 +396,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("PIN change %+v", c)
 			}
 		case KindAirtime, KindBill:
-			if c.Amount <= 0 || c.Amount > maxAmount || !c.PIN.Empty() && !isPIN(c.PIN) {
+			if c.Amount <= 0 || c.Amount > maxAmount || !noneOrPIN(c.PIN) {
 				t.Fatalf("%s %+v", c.Kind, c)
 			}
 		case KindStatus:

@@ -439,7 +439,10 @@ func FuzzBank(f *testing.F) {
 func FuzzPlain(f *testing.F) {
 	p := newPair(f)
 	f.Add(p.request(alice).encode())
-	f.Add((&Reply{Outcome: Done, Lines: []Line{{Party: "0001"}}}).encode())
+	for _, x := range vectorTransactions(nil) {
+		f.Add(x.request.encode())
+		f.Add(x.reply.encode())
+	}
 	f.Add(Opening{Identity: alice}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if q, err := decodeRequest(b); err == nil {
