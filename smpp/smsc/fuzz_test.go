@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"regexp"
 	"testing"
 	"time"
 
@@ -44,6 +45,9 @@ func FuzzHandle(f *testing.F) {
 		{Command: smpp.ReplaceSM, Body: &smpp.Replace{MessageID: "1", ScheduleTime: soon}},
 		{Command: smpp.SubmitMulti, Body: &smpp.SubmitMultiple{Dests: []smpp.Destination{{DistributionList: "x"}, {}}}},
 		{Command: smpp.SubmitSM, Body: &smpp.Message{Dest: smpp.Address{Addr: magic(315)}, RegisteredDelivery: 0x11, ValidityPeriod: soon}},
+		{Command: smpp.SubmitSM, Body: ussdTo(2, menu)}, // a network-initiated question
+		{Command: smpp.SubmitSM, Body: ussdTo(3, menu)},
+		{Command: smpp.DataSM, Body: ussdTo(17, "")},
 	} {
 		p.Sequence = 1
 		frame, err := smpp.Append(nil, p)
@@ -54,6 +58,7 @@ func FuzzHandle(f *testing.F) {
 		f.Add(frame[4:], false)
 	}
 	s := New(Config{Password: secretOf(password)}, discard())
+	s.tap.open.Store(true)
 	f.Fuzz(func(t *testing.T, b []byte, bound bool) {
 		c := newConn(s, nobody{})
 		if bound {
@@ -63,15 +68,52 @@ func FuzzHandle(f *testing.F) {
 		cancel() // nothing is pumped
 		p, err := smpp.Decode(append(binary.BigEndian.AppendUint32(nil, uint32(len(b)+4)), b...))
 		if bad := (*smpp.DecodeError)(nil); errors.As(err, &bad) {
+			c.heardPDU(p, bad, len(b)+4)
 			c.refuseBroken(bad)
 		} else {
+			c.heardPDU(p, nil, len(b)+4)
 			c.handle(ctx, p)
 		}
 		c.close("end")
 		c.group.Wait()
 		for len(c.out) > 0 { // what is answered is a PDU
-			if p, err := smpp.Decode((<-c.out).frame); err != nil {
+			it := <-c.out
+			if p, err := smpp.Decode(it.frame); err != nil {
 				t.Errorf("%v: %v", p.Command, err)
+			}
+			c.wrote(it.frame, false)
+			if it.after != nil {
+				it.after()
+			}
+		}
+		s.clockUSSD(time.Now().Add(time.Hour)) // no session outlives it
+		if n := s.ussd.count(); n != 0 {
+			t.Errorf("%d sessions are open", n)
+		}
+	})
+}
+
+// ussdTo is a USSD message to alice: an operation and a text.
+func ussdTo(op byte, text string) *smpp.Message {
+	return &smpp.Message{
+		ServiceType: "USSD", Source: smpp.Address{Addr: "*700#"}, Dest: address(alice), Payload: []byte(text),
+		TLVs: smpp.TLVs{{Tag: smpp.TagUSSDServiceOp, Value: []byte{op}}, {Tag: smpp.TagITSSessionInfo, Value: []byte{7, 0}}},
+	}
+}
+
+// What could be a PIN is in no view of the wire, whatever is around it.
+func FuzzMaskPINs(f *testing.F) {
+	for _, text := range []string{"BAL 1234", "1234", "0771000002", "12 34", "*700*1*4826#", "\u0661\u0662\u0663\u0664", "\xff1234\xff"} {
+		f.Add(text, true)
+		f.Add(text, false)
+	}
+	run := regexp.MustCompile(`\p{Nd}+`)
+	f.Fuzz(func(t *testing.T, text string, part bool) {
+		for _, seen := range []string{maskPINs(text, part), maskDialled("*700*" + text)} {
+			for _, digits := range run.FindAllString(seen, -1) {
+				if n := len([]rune(digits)); n >= 4 && n <= 6 {
+					t.Errorf("%q is left of %q", digits, text)
+				}
 			}
 		}
 	})

@@ -190,8 +190,8 @@ func (s *SMSC) enter(u *session, kind dialect.Kind, in USSD, now time.Time) erro
 func (s *SMSC) HangUp(number string) (USSDScreen, error) {
 	s.ussd.mu.Lock()
 	defer s.ussd.mu.Unlock()
-	h := s.ussd.handset(msisdn(number))
-	if h.session == nil {
+	h := s.ussd.handsets[msisdn(number)]
+	if h == nil || h.session == nil {
 		return USSDScreen{}, errNoSession
 	}
 	return s.fail(h.session, textEnded, "the subscriber hung up", true), nil

@@ -80,7 +80,7 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 		messages: messageStore{byID: make(map[string]*entry)},
 		outbox:   outbox{byID: make(map[string]*outgoing)},
 		gateway:  &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: maxWait + dialTime}},
-		ussd:     sessions{handsets: make(map[string]*handset)},
+		ussd:     newSessions(),
 		rng:      rand.New(rand.NewPCG(seed, 0)),
 	}
 	s.phones.alphabet, _ = smpp.DefaultAlphabet(cfg.DefaultAlphabet)

@@ -13,12 +13,11 @@ import (
 )
 
 const (
-	maxScreens   = 100    // screens kept a phone; older ones go
-	maxSessions  = 100000 // USSD sessions at once
-	maxOver      = 8      // sessions that are over, of which a phone's network still knows
-	ussdSeptets  = 182    // a USSD string of GSM 03.38: 160 octets (3GPP TS 24.090, 23.038 §5)
-	ussdUCS2     = 80     // one of UCS2
-	screensBatch = 100
+	maxScreens  = 100    // screens kept a phone; older ones go
+	maxSessions = 100000 // USSD sessions at once
+	maxOver     = 8      // sessions that are over, of which a phone's network still knows
+	ussdSeptets = 182    // a USSD string of GSM 03.38: 160 octets (3GPP TS 24.090, 23.038 §5)
+	ussdUCS2    = 80     // one of UCS2
 )
 
 // What handset and network say of themselves.
@@ -111,16 +110,24 @@ type handset struct {
 type sessions struct {
 	mu       sync.Mutex
 	handsets map[string]*handset
+	added    chan struct{} // closed when a handset is added
 	open     sessionHeap
 	next     uint64
 }
 
-// handset is a phone's, made where there is none. The caller holds mu.
+func newSessions() sessions {
+	return sessions{handsets: make(map[string]*handset), added: make(chan struct{})}
+}
+
+// handset is a phone's, made where there is none: the phone book bounds how many. The
+// caller holds mu.
 func (t *sessions) handset(number string) *handset {
 	h := t.handsets[number]
 	if h == nil {
 		h = &handset{msisdn: number, changed: make(chan struct{})}
 		t.handsets[number] = h
+		close(t.added)
+		t.added = make(chan struct{})
 	}
 	return h
 }
@@ -146,13 +153,16 @@ func (h *handset) show(sc USSDScreen) USSDScreen {
 }
 
 // screens returns what a phone showed behind number after; when there is nothing it
-// waits for something until ctx ends.
+// waits for something until ctx ends, also for a phone that is not there yet.
 func (t *sessions) screens(ctx context.Context, number string, after uint64) []USSDScreen {
 	for {
 		t.mu.Lock()
-		h := t.handset(number)
-		i := sort.Search(len(h.screens), func(i int) bool { return h.screens[i].N > after })
-		found, changed := slices.Clone(h.screens[i:]), h.changed
+		var found []USSDScreen
+		changed := t.added
+		if h := t.handsets[number]; h != nil {
+			i := sort.Search(len(h.screens), func(i int) bool { return h.screens[i].N > after })
+			found, changed = slices.Clone(h.screens[i:]), h.changed
+		}
 		t.mu.Unlock()
 		if len(found) > 0 {
 			return found
@@ -213,7 +223,7 @@ func (s *SMSC) fail(u *session, text, why string, told bool) USSDScreen {
 		// Not every dialect has an abort, and nobody may be bound: then the ESME's own
 		// timers tell it.
 		if d, err := s.toESME(u, dialect.Abort, "", why); err == nil {
-			u.account.queue.put(d, time.Now())
+			u.account.queue.put(d, time.Now().Add(s.slow(u.handset.msisdn))) // behind what was typed
 		}
 	}
 	s.log.Info("USSD session aborted", "session", u.n, "why", why)

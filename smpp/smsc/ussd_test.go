@@ -383,6 +383,53 @@ func TestNotifyAndRelease(t *testing.T) {
 	}
 }
 
+// What was entered and has not left when the session ends is not sent any more, and an
+// abort does not overtake what was.
+func TestUSSDHangsUpSlowly(t *testing.T) {
+	r := start(t)
+	e := r.talking("plain")
+	dialled := r.enter(alice, "*700#")
+	e.ok(e.hear(dialect.Begin), dialect.Ask, askPIN)
+	dialled.screen()
+	if err := r.SetSlow(t.Context(), alice, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	gone := r.enter(alice, "1234", func(in *USSD) { in.Fault = "ussd_abort_after_pin" })
+	e.hear(dialect.Reply)
+	e.hear(dialect.Abort)
+	gone.shows(screenAbort, textNoNetwork)
+
+	if err := r.SetSlow(t.Context(), alice, 200*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	dialled = r.enter(alice, "*700#")
+	r.until(func() bool { return r.ussd.count() == 1 })
+	if err := r.Client.HangUp(t.Context(), alice); err != nil {
+		t.Fatal(err)
+	}
+	dialled.shows(screenAbort, textEnded)
+	e.hear(dialect.Abort) // and not what was dialled
+}
+
+// Who waits for a phone that nobody knows yet sees its first screen.
+func TestUSSDScreensWait(t *testing.T) {
+	r := start(t)
+	const stranger = "263771000077"
+	got := make(chan []USSDScreen, 1)
+	go func() {
+		screens, err := r.Screens(t.Context(), stranger, 0, patience)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- screens
+	}()
+	r.enter(alice, "*700#").screen() // of another phone
+	r.enter(stranger, "*700#").screen()
+	if screens := <-got; len(screens) != 1 || screens[0].Text != textProblem {
+		t.Errorf("%+v", screens)
+	}
+}
+
 // A slow network: the wait is on both ways.
 func TestUSSDSlow(t *testing.T) {
 	r := start(t)
