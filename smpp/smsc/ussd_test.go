@@ -242,6 +242,35 @@ func TestUSSDProblems(t *testing.T) {
 	e.silent(50 * time.Millisecond)
 }
 
+// An ESME that takes no message within response_timeout has its session aborted, and the
+// abort, like everything of a session, is sent once.
+func TestUSSDUnacknowledged(t *testing.T) {
+	r := start(t, func(c *Config) { c.ResponseTimeout = 60 * time.Millisecond })
+	e := r.talking("plain")
+	dialled := r.enter(alice, "*700#")
+	e.message() // and no deliver_sm_resp
+	if sc := dialled.shows(screenAbort, textProblem); !strings.Contains(sc.Error, noAnswer) {
+		t.Errorf("%+v", sc)
+	}
+	e.hearAs(dialect.Abort, smpp.StatusTempAppErr)
+	e.silent(50 * time.Millisecond)
+}
+
+// A screen comes behind the submit_sm_resp, however late that is.
+func TestUSSDScreenBehindResponse(t *testing.T) {
+	r := start(t)
+	e := r.talking("plain")
+	dialled := r.enter(alice, "*700#")
+	m := e.hear(dialect.Begin)
+	r.setFaults(Faults{Delay: ms(80)})
+	began := time.Now()
+	e.ok(m, dialect.Ask, menu)
+	dialled.shows(screenAsk, menu)
+	if shown := must(r.Screens(t.Context(), alice, 0, 0))(t)[0].At; shown.Sub(began) < 80*time.Millisecond {
+		t.Errorf("shown %v behind the submit_sm", shown.Sub(began))
+	}
+}
+
 // The network's own timers.
 func TestUSSDTimers(t *testing.T) {
 	for _, tc := range []struct {
