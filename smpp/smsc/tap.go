@@ -40,7 +40,7 @@ type WirePDU struct {
 	Octets    int       `json:"octets"` // the whole PDU
 }
 
-// WireTLV is an optional parameter of a WirePDU. Long values, user data and what could
+// WireTLV is an optional parameter of a WirePDU. Long values and what could
 // be a PIN have no Value.
 type WireTLV struct {
 	Tag    Tag `json:"tag"`
@@ -213,12 +213,13 @@ func (s *SMSC) seenText(m *smpp.Message) string {
 	return string(text)
 }
 
-// seenTLVs are optional parameters as the tap keeps them.
+// seenTLVs are optional parameters as the tap keeps them. A message_payload is none of
+// them: decoding makes it the payload.
 func seenTLVs(ts smpp.TLVs) []WireTLV {
 	var out []WireTLV
 	for _, t := range ts {
 		w := WireTLV{Tag: Tag(t.Tag), Octets: len(t.Value)}
-		if t.Tag != smpp.TagMessagePayload && len(t.Value) <= maxTLVSeen && maskPINs(string(t.Value), false) == string(t.Value) {
+		if len(t.Value) <= maxTLVSeen && maskPINs(string(t.Value), false) == string(t.Value) {
 			w.Value = slices.Clone(t.Value)
 		}
 		out = append(out, w)
