@@ -26,7 +26,7 @@ func (c *conn) submit(p smpp.PDU, m *smpp.Message) {
 	var land func()
 	if status == smpp.StatusOK {
 		var err error
-		if a.dialect.Is(m) {
+		if a.speaksUSSD(m) {
 			land, status, err = c.s.takeUSSD(a, m, now)
 		} else {
 			e, status, err = c.s.take(a, m, now, nil)

@@ -147,7 +147,7 @@ func (c *conn) seen(p smpp.PDU, direction string, octets int, secret bool) WireP
 		w.Source, w.Dest, w.TLVs = b.Source.Addr, b.Dest.Addr, seenTLVs(b.TLVs)
 		text := c.s.seenText(b)
 		dialled := false
-		if a != nil && a.dialect.Is(b) {
+		if a != nil && a.speaksUSSD(b) {
 			var kind dialect.Kind
 			kind, text = a.seenUSSD(b, typed)
 			w.USSD, dialled = kind.String(), kind == dialect.Begin

@@ -2,6 +2,7 @@ package smsc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -176,6 +177,51 @@ func TestUSSD(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	e.silent(20 * time.Millisecond)
+}
+
+// The same dialogue in every dialect that comes with Starhash, as far as the dialect can
+// say it.
+func TestUSSDDialects(t *testing.T) {
+	for _, name := range dialects().Names() {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(c *Config) { c.Dialect = name })
+			e := r.talking(name)
+			dialled := r.enter(alice, "*700*1*0771000002#")
+			m := e.hear(dialect.Begin)
+			if string(m.Text) != "*700*1*0771000002#" || m.Subscriber.Addr != alice {
+				t.Errorf("%+v", m)
+			}
+			ask := m
+			ask.Kind, ask.Text = dialect.Ask, []byte(askPIN)
+			if _, _, err := e.d.Submit(ask); errors.Is(err, dialect.ErrOperation) {
+				e.ok(m, dialect.End, "Done") // one screen and no more
+				dialled.shows(screenEnd, "Done")
+				return
+			}
+			e.ok(m, dialect.Ask, askPIN)
+			dialled.shows(screenAsk, askPIN)
+			reply := r.enter(alice, "4826")
+			again := e.hear(dialect.Reply)
+			if string(again.Text) != "4826" || again.Session.Key != m.Session.Key {
+				t.Errorf("%+v", again)
+			}
+			e.ok(again, dialect.End, "Terminé à 10:05")
+			reply.shows(screenEnd, "Terminé à 10:05")
+
+			dialled = r.enter(alice, "*700#")
+			m = e.hear(dialect.Begin)
+			e.ok(m, dialect.Ask, menu)
+			dialled.shows(screenAsk, menu)
+			if err := r.Client.HangUp(t.Context(), alice); err != nil {
+				t.Fatal(err)
+			}
+			gone := m
+			gone.Kind = dialect.Abort
+			if _, _, err := e.d.Deliver(gone); err == nil {
+				e.hear(dialect.Abort)
+			}
+		})
+	}
 }
 
 // What cannot be entered is said at once.

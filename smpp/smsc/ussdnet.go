@@ -26,15 +26,31 @@ var (
 	errEngaged = errors.New("the phone is in another USSD session")
 )
 
+// speaksUSSD says whether an ESME's message is USSD rather than an SMS. Is knows what the
+// network delivers, and in some dialects an ESME's service types are others.
+func (a *account) speaksUSSD(m *smpp.Message) bool {
+	if a.dialect.Is(m) {
+		return true
+	}
+	u, err := a.dialect.Submitted(m)
+	u.Wipe()
+	return !errors.Is(err, dialect.ErrOperation)
+}
+
 // takeUSSD takes an ESME's USSD message. What it says reaches the phone when land is
 // called, once the ESME was answered: so the phone's reply never overtakes that answer.
 // The status is the one to refuse it with, or StatusOK.
 func (s *SMSC) takeUSSD(a *account, sm *smpp.Message, now time.Time) (land func(), status smpp.Status, err error) {
 	m, err := a.dialect.Submitted(sm)
-	if err != nil {
-		return nil, smpp.StatusSubmitFail, err
-	}
 	defer m.Wipe()
+	switch {
+	case errors.Is(err, dialect.ErrTooLong):
+		return nil, smpp.StatusInvMsgLen, err
+	case errors.Is(err, dialect.ErrText):
+		return nil, smpp.StatusUnknownErr, err
+	case err != nil:
+		return nil, statusOver, err
+	}
 	s.ussd.mu.Lock()
 	defer s.ussd.mu.Unlock()
 	u, status, err := s.sessionOf(a, &m, now)
