@@ -72,6 +72,7 @@ func (a *Accounts) Import(ctx context.Context, r io.Reader) (Imported, error) {
 	}
 	var done Imported
 	err = a.store.write(ctx, func(tx ledger.Tx) error {
+		done = Imported{}
 		var problems []error
 		for _, row := range rows {
 			created, err := a.put(tx, row)

@@ -158,10 +158,11 @@ PRAGMA user_version = 2;`
 // write runs do in a database transaction and returns after its commit: do's
 // error rolls back what do wrote, and only that; an error of the commit means
 // that nothing was written. do runs on the writer's goroutine, perhaps in one
-// transaction with other callers' writes, and must not keep tx. Once do has
-// begun, write waits for the commit whatever ctx says, so that what do left
-// in its variables is the caller's when write returns, and true when it
-// returns nil.
+// transaction with other callers' writes, and must not keep tx. It runs a second
+// time, from the start, when a neighbour's failure undoes the first: so it sets
+// all its variables anew. Once do has begun, write waits for the commit whatever
+// ctx says, so that what do left in its variables is the caller's when write
+// returns, and true when it returns nil.
 func (s *store) write(ctx context.Context, do func(tx ledger.Tx) error) error {
 	j := &job{ctx: ctx, do: do, end: make(chan struct{})}
 	select {
@@ -262,30 +263,68 @@ func (s *store) run(c *sql.Conn) {
 	}
 }
 
-// commit runs a group in one transaction, each job in a savepoint of its own.
-// An error is the whole group's: nothing of it was written.
+// commit runs a group in one transaction. An error is the whole group's: nothing of
+// it was written.
+//
+// A savepoint a job costs as much as a few of its statements, and is needed only
+// where a job fails after it has written, which is rare: so the group runs without,
+// and once more with savepoints when that happens.
 func (s *store) commit(conn *writeConn, group []*job) error {
 	if _, err := conn.Exec("BEGIN IMMEDIATE"); err != nil {
 		return conn.abandon(err)
 	}
-	for _, j := range group {
-		if j.err = j.ctx.Err(); j.err != nil {
-			continue // its caller has gone and was told nothing
-		}
-		if _, err := conn.Exec("SAVEPOINT job"); err != nil {
+	if clean := s.together(conn, group); !clean {
+		if _, err := conn.Exec("ROLLBACK"); err != nil {
 			return conn.abandon(err)
 		}
-		if j.err = s.guard(j.do, conn); j.err != nil {
-			if _, err := conn.Exec("ROLLBACK TO job"); err != nil {
-				return conn.abandon(err)
-			}
+		if len(group) == 1 {
+			return nil // it has its error, and nothing is left of it
 		}
-		if _, err := conn.Exec("RELEASE job"); err != nil {
+		if _, err := conn.Exec("BEGIN IMMEDIATE"); err != nil {
+			return conn.abandon(err)
+		}
+		if err := s.apart(conn, group); err != nil {
 			return conn.abandon(err)
 		}
 	}
 	if _, err := conn.Exec("COMMIT"); err != nil {
 		return conn.abandon(err)
+	}
+	return nil
+}
+
+// together runs the jobs one after the other. It gives false, and does not go on,
+// when one of them has failed and left something.
+func (s *store) together(conn *writeConn, group []*job) (clean bool) {
+	for _, j := range group {
+		if j.err = j.ctx.Err(); j.err != nil {
+			continue // its caller has gone and was told nothing
+		}
+		conn.wrote = false
+		if j.err = s.guard(j.do, conn); j.err != nil && conn.wrote {
+			return false
+		}
+	}
+	return true
+}
+
+// apart is together with a savepoint a job. An error is the database's.
+func (s *store) apart(conn *writeConn, group []*job) error {
+	for _, j := range group {
+		if j.err = j.ctx.Err(); j.err != nil {
+			continue
+		}
+		if _, err := conn.Exec("SAVEPOINT job"); err != nil {
+			return err
+		}
+		if j.err = s.guard(j.do, conn); j.err != nil {
+			if _, err := conn.Exec("ROLLBACK TO job"); err != nil {
+				return err
+			}
+		}
+		if _, err := conn.Exec("RELEASE job"); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -308,6 +347,7 @@ func (s *store) guard(do func(ledger.Tx) error, tx ledger.Tx) (err error) {
 type writeConn struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	wrote bool // something was executed, or may have been, since it was last set to false
 }
 
 func (c *writeConn) stmt(query string) (*sql.Stmt, error) {
@@ -323,6 +363,7 @@ func (c *writeConn) stmt(query string) (*sql.Stmt, error) {
 }
 
 func (c *writeConn) Exec(query string, args ...any) (sql.Result, error) {
+	c.wrote = true
 	st, err := c.stmt(query)
 	if err != nil {
 		return nil, err

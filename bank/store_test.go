@@ -134,6 +134,57 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// A write that fails runs once and leaves nothing, whether it is alone or has
+// neighbours; those run again where it had written, and only their last run counts.
+func TestWriteThatFailsAfterWriting(t *testing.T) {
+	s := newStore(t, filepath.Join(t.TempDir(), "bank.db"))
+	a, opening := fund(t, s, "a", 1000)
+	fails := func(tx ledger.Tx) error {
+		if err := ledger.Post(tx, move("fails", a, opening, 7)); err != nil {
+			return err
+		}
+		return errors.New("after it has written")
+	}
+	if err := s.write(t.Context(), fails); err == nil {
+		t.Error("done")
+	}
+	if got := balanceIn(t, s, "a"); got != 1000 {
+		t.Errorf("alone: balance %d", got)
+	}
+	started, release := make(chan struct{}), make(chan struct{})
+	var first sync.WaitGroup
+	first.Go(func() { s.write(t.Context(), func(ledger.Tx) error { close(started); <-release; return nil }) })
+	<-started
+	seen := make([]int, 3) // what each saw last
+	var group []*job
+	for i := range seen {
+		j := &job{ctx: t.Context(), end: make(chan struct{}), do: func(tx ledger.Tx) error {
+			x, err := ledger.Get(tx, a)
+			seen[i] = int(x.Balance)
+			if err != nil {
+				return err
+			}
+			return ledger.Post(tx, move(fmt.Sprint(i), a, opening, 1))
+		}}
+		if i == 1 {
+			j.do = fails
+		}
+		group = append(group, j)
+		s.jobs <- j
+	}
+	close(release)
+	first.Wait()
+	for i, j := range group {
+		<-j.end
+		if (j.err != nil) != (i == 1) {
+			t.Errorf("write %d: %v", i, j.err)
+		}
+	}
+	if got := balanceIn(t, s, "a"); got != 998 || seen[0] != 1000 || seen[2] != 999 {
+		t.Errorf("balance %d, seen %v", got, seen)
+	}
+}
+
 // A commit that fails is everybody's error, and nothing of it stays.
 func TestFailedCommit(t *testing.T) {
 	s := newStore(t, filepath.Join(t.TempDir(), "bank.db"))

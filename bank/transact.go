@@ -41,6 +41,7 @@ func (b *Bank) transact(ctx context.Context, msg []byte) ([]byte, error) {
 	// From here on everything is one database transaction.
 	var reply *link.Reply
 	err = b.store.write(ctx, func(tx ledger.Tx) error {
+		reply = nil
 		// Again, for the same message may have come twice at once.
 		answer, err = storedReply(tx.QueryRow(selectExchange, string(h.Operator), h.Serial[:]), h, hash)
 		if answer != nil || err != nil {
