@@ -34,6 +34,8 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 			"docs/benchmarks/ussd.md: how to measure a gateway with its store and its bank.",
 		Example: `  # what this machine does: our own session, flat out
   starhash bench ussd --esme self
+  # the whole chain: Redis, bank and gateway as processes, what each costs a step
+  starhash bench ussd --esme gateways --rate 1000
   # a gateway whose smpp.binds points here, 2,000 steps a second, its CPU time too
   starhash bench ussd --listen :2775 --password-file smpp.pw --rate 2000 --pid $(pgrep -f "starhash gateway") \
     --expect "1 " --expect "" --expect "" --expect PIN "*700#" 1 "{peer}" 5 1234`,
@@ -56,7 +58,11 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 	f.IntVar(&cfg.Parallel, "parallel", cfg.Parallel, "steps under way, with --rate 10,000")
 	f.DurationVar(&cfg.Wait, "wait", cfg.Wait, "how long to wait for a screen")
 	f.IntVar(&cfg.PID, "pid", 0, "process of the ESME, for its CPU time (Linux)")
-	esme := f.String("esme", "", "self: our own ESME in this process; otherwise one that binds")
+	esme := f.String("esme", "", "self: our own ESME in this process; gateways: ours with Redis and bank, each a process that is started; otherwise one that binds")
+	var chain ussdRoles
+	f.IntVar(&chain.gateways, "gateways", 1, "how many, with --esme gateways")
+	f.StringVar(&chain.fsync, "fsync", "everysec", "Redis' appendfsync, with --esme gateways: everysec or always")
+	f.StringVar(&chain.keep, "keep", "", "directory for keys, database, logs of --esme gateways; kept. A temporary one if empty")
 	output := f.String("json", "", "file for the report as JSON; -: standard output, in place of the table")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		log, err := log()
@@ -64,18 +70,24 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 			return err
 		}
 		log = slog.New(levelAbove{log.Handler(), slog.LevelError})
-		self := *esme == "self"
+		self, started := *esme == "self", *esme == "gateways"
 		switch {
-		case *esme != "" && !self:
-			return fmt.Errorf("%w: --esme %q: want self, or leave it out", errUsage, *esme)
-		case self && !c.Flags().Changed("listen"):
+		case *esme != "" && !self && !started:
+			return fmt.Errorf("%w: --esme %q: want self or gateways, or leave it out", errUsage, *esme)
+		case started && (chain.gateways < 1 || chain.gateways > 8 || chain.fsync != "everysec" && chain.fsync != "always"):
+			return fmt.Errorf("%w: want 1 to 8 --gateways, and --fsync everysec or always", errUsage)
+		case (self || started) && !c.Flags().Changed("listen"):
 			cfg.Listen = "127.0.0.1:0"
+		}
+		if started { // as roles has it, and the generate commands
+			cfg.SystemID, cfg.Password, cfg.Binds, cfg.Hold = "starhash", secret.New([]byte("secret")), chain.gateways, true
 		}
 		switch {
 		case *passwordFile != "":
 			if cfg.Password, err = secret.ReadFile(*passwordFile); err != nil {
 				return fmt.Errorf("%w: --password-file: %w", errUsage, err)
 			}
+		case started:
 		case self:
 			cfg.Password = secret.New([]byte("self"))
 		default:
@@ -92,6 +104,17 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 		}
 		u, err := load.NewUSSD(cfg, log)
 		if err != nil {
+			return err
+		}
+		if started {
+			r, err := chain.run(c.Context(), u, c.ErrOrStderr(), log)
+			if r == nil {
+				return err
+			}
+			err = errors.Join(err, writeReport(r, *output, c.OutOrStdout()))
+			if err == nil && !r.Load.OK() {
+				err = errBenchUSSD
+			}
 			return err
 		}
 		r, err := benchUSSD(c.Context(), u, self, c.ErrOrStderr(), log)

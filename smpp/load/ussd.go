@@ -44,6 +44,7 @@ type USSDConfig struct {
 	Rate     float64
 	Parallel int           // steps under way; with a rate, at most (100, with a rate 10,000)
 	Wait     time.Duration // for a screen; longer is lost (15s)
+	Hold     bool          // do not begin before Begin, though enough is bound
 	PID      int           // of the ESME, for its CPU time; 0: not known
 }
 
@@ -99,6 +100,7 @@ type USSD struct {
 	cfg      USSDConfig
 	network  *smsc.SMSC
 	sessions []subscriber
+	ready    chan struct{} // closed when the load may begin
 	begun    atomic.Uint64 // steps
 	done     atomic.Uint64
 
@@ -146,10 +148,16 @@ func NewUSSD(cfg USSDConfig, log *slog.Logger) (*USSD, error) {
 	}
 	u := &USSD{
 		cfg: cfg, network: smsc.New(network, log),
-		sessions: make([]subscriber, cfg.Sessions), steps: make([]stepResult, len(cfg.Script)),
+		sessions: make([]subscriber, cfg.Sessions), steps: make([]stepResult, len(cfg.Script)), ready: make(chan struct{}),
+	}
+	if !cfg.Hold {
+		close(u.ready)
 	}
 	return u, u.network.Listen()
 }
+
+// Begin lets a load that was held begin. It is called once.
+func (u *USSD) Begin() { close(u.ready) }
 
 // nth is the ith one from a base.
 func nth(base uint64, i int) string { return strconv.FormatUint(base+uint64(i), 10) }
@@ -176,6 +184,11 @@ func (u *USSD) Run(ctx context.Context) (*USSDReport, error) {
 func (u *USSD) run(ctx context.Context) (*USSDReport, error) {
 	if err := u.bound(ctx); err != nil {
 		return nil, err
+	}
+	select {
+	case <-u.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	own, theirs := cpuTime(0), cpuTime(u.cfg.PID)
 	began := time.Now()
