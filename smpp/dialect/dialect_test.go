@@ -9,7 +9,7 @@ import (
 	"starhash/smpp/dialect"
 )
 
-func load(t *testing.T) *dialect.Set {
+func load(t testing.TB) *dialect.Set {
 	t.Helper()
 	s, err := dialect.Load(configs.Dialects)
 	if err != nil {

@@ -255,7 +255,10 @@ func (r *reader) told(a at, op operation, taken map[string]at, d *Dialect) {
 				if other.key == "out.ask" && op.kind == End {
 					want += `, or session.end_bit: ends, which would tell them apart`
 				}
-				a.wrong(fmt.Sprintf("%s is %s already, in line %d", name, other.key, other.node.Line), want)
+				if a.file != r.file {
+					a, other = other, a // who says "like" hears of it in their own file
+				}
+				a.wrong(fmt.Sprintf("%s is %s already, in %s:%d", name, other.key, other.name, other.node.Line), want)
 				return
 			}
 		}

@@ -52,12 +52,15 @@ func dialled(code string, text []byte) []byte {
 	if len(text) > 0 && (text[0] == '*' || text[0] == '#') {
 		out = append(out, text...)
 	} else {
-		base := bytes.Trim([]byte(code), "*#")
+		var base []byte
+		if dialable(code) {
+			base = bytes.Trim([]byte(code), "*#")
+		}
 		inner := bytes.TrimRight(text, "#")
 		out = append(out, '*')
-		if !bytes.Equal(inner, base) && !bytes.HasPrefix(inner, append(base, '*')) {
+		if inside, ok := bytes.CutPrefix(inner, base); !ok || len(inside) > 0 && inside[0] != '*' {
 			out = append(out, base...)
-			if len(inner) > 0 {
+			if len(base) > 0 && len(inner) > 0 {
 				out = append(out, '*')
 			}
 		}
