@@ -194,7 +194,7 @@ func (s *SMSC) HangUp(number string) (USSDScreen, error) {
 	if h == nil || h.session == nil {
 		return USSDScreen{}, errNoSession
 	}
-	return s.fail(h.session, textEnded, "the subscriber hung up", true), nil
+	return s.fail(h.session, textEnded, reasonHungUp, true), nil
 }
 
 // lose ends the session of a phone that has left the network.

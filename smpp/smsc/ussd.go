@@ -28,6 +28,12 @@ const (
 	textNoNetwork = "No network"
 )
 
+// Reasons of an abort, in the words of the dialects that tell them apart.
+const (
+	reasonHungUp = "the subscriber hung up"
+	reasonFailed = "the network failed"
+)
+
 // USSD is what a person at a phone enters: a string to dial when no session is open,
 // *700# or *700*1*0771000002#, and otherwise the answer to the screen.
 type USSD struct {
@@ -222,7 +228,11 @@ func (s *SMSC) fail(u *session, text, why string, told bool) USSDScreen {
 	if told {
 		// Not every dialect has an abort, and nobody may be bound: then the ESME's own
 		// timers tell it.
-		if d, err := s.toESME(u, dialect.Abort, "", why); err == nil {
+		reason := reasonFailed
+		if why == reasonHungUp {
+			reason = why
+		}
+		if d, err := s.toESME(u, dialect.Abort, "", reason); err == nil {
 			u.account.queue.put(d, time.Now().Add(s.slow(u.handset.msisdn))) // behind what was typed
 		}
 	}
