@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type Config struct {
 	PasswordFile string       `mapstructure:"password_file"` // holds it; read by Listen if Password is empty
 	AddressRange string       `mapstructure:"address_range"` // of the first account; see Account
 	Dialect      string       `mapstructure:"dialect"`       // of USSD, of the accounts that name none; plain
+	DialectsDir  string       `mapstructure:"dialects_dir"`  // files of further dialects
 	ServiceCode  string       `mapstructure:"service_code"`  // a code that is dialled; others are *digits#; *700#
 	Accounts     []Account    `mapstructure:"accounts"`      // more ESMEs
 	TLS          TLS          `mapstructure:"tls"`           // of the SMPP port; none if empty
@@ -97,6 +99,11 @@ func (c *Config) Validate() []configs.Problem {
 	problem := func(key, message, want string) {
 		ps = append(ps, configs.Problem{Key: key, Message: message, Want: want})
 	}
+	speaks, err := c.dialects()
+	if err != nil {
+		problem("dialects_dir", err.Error(), "files as those of configs/dialects")
+		speaks = dialects()
+	}
 	seen := map[string]bool{}
 	for i, a := range c.accounts() {
 		at := ""
@@ -113,8 +120,8 @@ func (c *Config) Validate() []configs.Problem {
 		if _, err := parseRange(a.AddressRange); err != nil {
 			problem(at+"address_range", err.Error(), `digits, "7001", or a regular expression, "^70(01|02)$"`)
 		}
-		if _, ok := dialects().Get(a.Dialect); !ok && a.Dialect != "" {
-			problem(at+"dialect", fmt.Sprintf("is %q", a.Dialect), strings.Join(dialects().Names(), ", "))
+		if _, ok := speaks.Get(a.Dialect); !ok && a.Dialect != "" && err == nil {
+			problem(at+"dialect", fmt.Sprintf("is %q", a.Dialect), strings.Join(speaks.Names(), ", "))
 		}
 		switch {
 		case a.Password.Empty() && a.PasswordFile == "":
@@ -191,6 +198,14 @@ func (c *Config) accounts() []Account {
 		all[i].Dialect = cmp.Or(all[i].Dialect, c.Dialect)
 	}
 	return all
+}
+
+// dialects are those that an account may name.
+func (c *Config) dialects() (*dialect.Set, error) {
+	if c.DialectsDir == "" {
+		return dialects(), nil
+	}
+	return dialect.Load(configs.Dialects, os.DirFS(c.DialectsDir))
 }
 
 // dialects are those that come with Starhash.

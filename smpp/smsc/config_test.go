@@ -37,7 +37,7 @@ func TestConfigLoad(t *testing.T) {
 		Faults: Faults{Throttle: 3, NoResp: Percent(2), DropOnAck: Always, Delay: ms(5), WriteOctets: 1,
 			Latency: Latency{"pareto", ms(1), ms(2), ms(1000)}},
 		RetryMin: 2 * time.Second, RetryMax: 3 * time.Second, ReceiptDelay: 4 * time.Second,
-		Dialect: "plain", ServiceCode: "*701#", GatewayAdmin: "http://127.0.0.1:3",
+		Dialect: "plain", DialectsDir: filepath.Join(dir, "none"), ServiceCode: "*701#", GatewayAdmin: "http://127.0.0.1:3",
 		USSDIdle: 8 * time.Second, USSDAnswer: 9 * time.Second, USSDMax: 10 * time.Second,
 		ResponseTimeout: 5 * time.Second, BindTimeout: 6 * time.Second, EnquireLink: 7 * time.Second,
 	}
@@ -79,6 +79,7 @@ response_timeout: 5s
 bind_timeout: 6s
 enquire_link: 7s
 dialect: plain
+dialects_dir: none
 service_code: "*701#"
 ussd_idle: 8s
 ussd_answer: 9s
@@ -122,6 +123,7 @@ func TestConfigValidate(t *testing.T) {
 		{"faults.bind_status", func(c *Config) { c.Faults.BindStatus = "FAIL" }},
 		{"enquire_link", func(c *Config) { c.EnquireLink = 1 }},
 		{"dialect", func(c *Config) { c.Dialect = "latin" }},
+		{"dialects_dir", func(c *Config) { c.DialectsDir, c.Dialect = "testdata/dialects", "latin" }},
 		{"accounts[0].dialect", func(c *Config) { c.Accounts = []Account{{SystemID: "b", Password: secretOf("x"), Dialect: "latin"}} }},
 		{"service_code", func(c *Config) { c.ServiceCode = "700" }},
 		{"gateway_admin", func(c *Config) { c.GatewayAdmin = "127.0.0.1:9090" }},

@@ -89,7 +89,7 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 	s.outbox.ref = uint16(s.rng.Uint32())
 	for _, a := range cfg.accounts() {
 		serves, _ := parseRange(a.AddressRange) // Validate has read it
-		speaks, _ := dialects().Get(a.Dialect)  // and found it
+		speaks, _ := dialects().Get(a.Dialect)  // or Listen finds it in dialects_dir
 		s.accounts = append(s.accounts, &account{Account: a, serves: serves, dialect: speaks})
 	}
 	return s
@@ -98,12 +98,19 @@ func New(cfg Config, log *slog.Logger) *SMSC {
 // Seed is what is drawn from: Config.Seed, or one of this start's.
 func (s *SMSC) Seed() uint64 { return s.seed }
 
-// Listen reads the passwords and opens both ports. Run has to follow: it closes them.
+// Listen reads the passwords and the files of dialects_dir, and opens both ports. Run has to follow: it closes them.
 func (s *SMSC) Listen() error {
+	speaks, err := s.cfg.dialects()
+	if err != nil {
+		return err
+	}
 	for _, a := range s.accounts {
-		var err error
 		if a.password, err = a.Account.password(); err != nil {
 			return fmt.Errorf("account %s: %w", a.SystemID, err)
+		}
+		var ok bool
+		if a.dialect, ok = speaks.Get(a.Dialect); !ok {
+			return fmt.Errorf("account %s: there is no dialect %q", a.SystemID, a.Dialect)
 		}
 	}
 	plain, err := net.Listen("tcp", s.cfg.Listen)

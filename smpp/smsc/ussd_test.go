@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -221,6 +223,21 @@ func TestUSSDDialects(t *testing.T) {
 				e.hear(dialect.Abort)
 			}
 		})
+	}
+}
+
+// A dialect of one's own is a file in dialects_dir.
+func TestUSSDOwnDialect(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ours.yaml"), []byte("like: plain\nabout: ours\nin: { begin: 21 }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, func(c *Config) { c.DialectsDir, c.Dialect = dir, "ours" })
+	e := r.talking("plain")
+	r.enter(alice, "*700#")
+	_, m := e.message()
+	if op, _ := m.TLVs.Get(smpp.TagUSSDServiceOp); len(op) != 1 || op[0] != 21 {
+		t.Errorf("ussd_service_op %x", op)
 	}
 }
 
