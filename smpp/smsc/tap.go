@@ -288,14 +288,35 @@ func maskWhole(text string) string {
 	return masked
 }
 
-// asksForPIN says whether a screen asks for a PIN, in one of the languages of the
-// menus that are shipped and the words that people use beside it.
+// pinWords are the words for a PIN in the languages of the menus that are shipped, and
+// others that people use for it.
+var pinWords = []string{"pin", "code secret", "mot de passe", "senha", "código secreto", "namba ya siri", "nywila", "password"}
+
+// asksForPIN says whether a screen asks for a PIN: whether a sentence has a word for it
+// that does not end with a full stop ("Tell nobody your PIN.") and is not the line of a
+// choice ("8 Change PIN").
 func asksForPIN(screen string) bool {
-	screen = strings.ToLower(screen)
-	for _, word := range []string{"pin", "code secret", "mot de passe", "senha", "código secreto", "namba ya siri", "nywila", "password"} {
-		if at := strings.Index(screen, word); at >= 0 {
-			return true
+	for line := range strings.Lines(strings.ToLower(screen)) {
+		if isChoice(line) {
+			continue
+		}
+		for sentence := range strings.SplitAfterSeq(strings.TrimSpace(line), ". ") {
+			if strings.HasSuffix(strings.TrimSpace(sentence), ".") {
+				continue
+			}
+			for _, word := range pinWords {
+				if strings.Contains(sentence, word) {
+					return true
+				}
+			}
 		}
 	}
 	return false
+}
+
+// isChoice says whether a line of a screen begins with the number of a choice.
+func isChoice(line string) bool {
+	line = strings.TrimSpace(line)
+	rest := strings.TrimLeft(line, "0123456789*#")
+	return rest != line && rest != "" && strings.ContainsRune(" .:)-", rune(rest[0]))
 }

@@ -174,6 +174,29 @@ func TestMaskPINs(t *testing.T) {
 	}
 }
 
+func TestAsksForPIN(t *testing.T) {
+	for screen, want := range map[string]bool{
+		"Balance. Type your PIN:\n0 Back 00 Home": true,
+		"Enter your PIN": true,
+		"A PIN has 4 to 6 digits. Type your PIN:":                  true,
+		"Type the new PIN, 4 to 6 digits:":                         true,
+		"Send USD 5.00 to C. N...\nEnter your PIN":                 true,
+		"Solde. Tapez votre code secret:":                          true,
+		"Saldo. Digite a sua senha:":                               true,
+		"Weka PIN yako:":                                           true,
+		"Mobile banking\n1 Send money\n8 Change PIN\n99 Quit":      false,
+		"1. Change PIN":                                            false,
+		"It also works by SMS. Tell nobody your PIN, not even us.": false,
+		"Done. Your PIN is changed.\n1 Home":                       false,
+		"Type the amount:":                                         false,
+		"":                                                         false,
+	} {
+		if got := asksForPIN(screen); got != want {
+			t.Errorf("%q: %v", screen, got)
+		}
+	}
+}
+
 // The gateway's own steps come through, and what is wrong with them is said.
 func TestGatewaySteps(t *testing.T) {
 	asked := make(chan string, 1)
