@@ -21,6 +21,7 @@
 //
 //	dialect.go  Message, Session, Dialect
 //	load.go     files; keys.go their keys
+//	detect.go   which dialect a capture is in
 //	read.go     PDU to Message; write.go Message to PDU; text.go screens and dialled strings
 //
 // # Invariants

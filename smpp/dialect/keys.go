@@ -32,10 +32,10 @@ var (
 	operationsOut = []operationKey{{"ask", Ask, false, true}, {"ask_last", Ask, true, false}, {"notify", Notify, false, false}, {"notify_last", Notify, true, false}, {"end", End, false, true}, {"release", Release, false, false}}
 )
 
-// reader makes a Dialect of a file, with what is missing from the file it is like.
+// reader makes a Dialect of a file, with what is missing from those it is like.
 type reader struct {
 	*file
-	base *file
+	chain []*file // the file first
 }
 
 // at is where a key was found, to report it there.
@@ -47,16 +47,14 @@ type at struct {
 
 func (a at) wrong(message, want string) { a.report(a.node.Line, a.key, message, want) }
 
-// get finds a key, in the file or else its base, and reports that it is missing.
+// get finds a key, in the file or else in those it is like, and reports that it is
+// missing.
 func (r *reader) get(section, key string) (at, bool) {
 	name := key
 	if section != "" {
 		name = section + "." + key
 	}
-	for _, f := range []*file{r.file, r.base} {
-		if f == nil {
-			continue
-		}
+	for _, f := range r.chain {
 		in := f.root
 		if section != "" {
 			in = lookup(f.root, section)
@@ -64,8 +62,8 @@ func (r *reader) get(section, key string) (at, bool) {
 		if n := lookup(in, key); n != nil {
 			return at{f, n, name}, true
 		}
-		if f == r.file && section == "session" && isWord(in, "none") {
-			break // its own "session: none" hides the other's keys
+		if isWord(in, "none") {
+			break // it hides the keys of those behind
 		}
 	}
 	line := 0
@@ -134,8 +132,12 @@ func (r *reader) dialect(name string) *Dialect {
 }
 
 func (r *reader) session() (s session) {
-	if n := lookup(r.root, "session"); isWord(n, "none") || n == nil && r.base != nil && isWord(lookup(r.base.root, "session"), "none") {
-		return session{endBit: endBitNone}
+	for _, f := range r.chain {
+		if n := lookup(f.root, "session"); isWord(n, "none") {
+			return session{endBit: endBitNone}
+		} else if n != nil {
+			break
+		}
 	}
 	r.known("session", sessionKeys)
 	if a, ok := r.get("session", "parameter"); ok {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,11 +42,10 @@ func Load(directories ...fs.FS) (*Set, error) {
 	}
 	set := &Set{dialects: map[string]*Dialect{}}
 	for name, f := range files {
-		if f.root == nil {
-			continue
+		if chain := f.chain(files); chain != nil {
+			r := &reader{file: f, chain: chain}
+			set.dialects[name] = r.dialect(name)
 		}
-		r := &reader{file: f, base: f.base(files)}
-		set.dialects[name] = r.dialect(name)
 	}
 	if len(all.Problems) > 0 {
 		slices.SortStableFunc(all.Problems, func(a, b configs.Located) int {
@@ -104,34 +104,29 @@ func (f *file) parse(dir fs.FS) error {
 	return nil
 }
 
-// base is the file that f is like, nil when it stands alone.
-func (f *file) base(files map[string]*file) *file {
-	like := lookup(f.root, "like")
-	if like == nil {
-		return nil
-	}
-	base := files[like.Value]
-	switch {
-	case like.Kind != yaml.ScalarNode || base == nil:
-		f.report(like.Line, "like", fmt.Sprintf("there is no dialect %q", like.Value), "one of "+strings.Join(names(files), ", "))
-	case base.root == nil: // it has its own error
-	case lookup(base.root, "like") != nil:
-		f.report(like.Line, "like", like.Value+" is itself like another", "a dialect that has all keys, such as plain")
-	default:
-		return base
-	}
-	return nil
-}
-
-func names(files map[string]*file) []string {
-	var list []string
-	for name, f := range files {
-		if f.root != nil && lookup(f.root, "like") == nil {
-			list = append(list, name)
+// chain is f and the files that it is like, one after the other; nil when one of them
+// is not there or has its own error.
+func (f *file) chain(files map[string]*file) []*file {
+	chain := []*file{f}
+	for at := f; ; {
+		if at.root == nil {
+			return nil
 		}
+		like := lookup(at.root, "like")
+		if like == nil {
+			return chain
+		}
+		next := files[like.Value]
+		switch {
+		case like.Kind != yaml.ScalarNode || next == nil:
+			at.report(like.Line, "like", fmt.Sprintf("there is no dialect %q", like.Value), "one of "+strings.Join(slices.Sorted(maps.Keys(files)), ", "))
+			return nil
+		case slices.Contains(chain, next):
+			f.report(lookup(f.root, "like").Line, "like", "goes round in a circle", "a dialect that has all keys, such as plain, at its end")
+			return nil
+		}
+		chain, at = append(chain, next), next
 	}
-	slices.Sort(list)
-	return list
 }
 
 // lookup is the value of a key in a section, nil when it has none.

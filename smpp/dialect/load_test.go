@@ -51,8 +51,8 @@ func TestProblems(t *testing.T) {
 		"service type":    {"like: plain\nin: {service_type: LONGER}\n", `x.yaml:2: in.service_type: is "LONGER"; want a service type: 0 to 5 letters and digits`},
 		"no service type": {"like: plain\nin: {service_type: none}\n", `x.yaml:2: in.service_type: is none; want a service type such as USSD, or ""`},
 		"both":            {"like: huawei-service-type\nin: {service_type: USSD}\n", "x.yaml:2: in.service_type: is set, and told_by is service_type; want none"},
-		"like nothing":    {"like: nobody\n", `x.yaml:1: like: there is no dialect "nobody"; want one of huawei-service-type, plain`},
-		"like a like":     {"like: tata\n", "x.yaml:1: like: tata is itself like another; want a dialect that has all keys, such as plain"},
+		"like nothing":    {"like: nobody\n", `x.yaml:1: like: there is no dialect "nobody"; want one of 6d, comverse, comverse-umr, `},
+		"like itself":     {"like: x\n", "x.yaml:1: like: goes round in a circle; want a dialect that has all keys, such as plain, at its end"},
 		"not YAML":        {"like: [\n", "x.yaml:1: not YAML: "},
 		"a list":          {"- 1\n", "x.yaml: is no dialect; want the keys of plain.yaml"},
 		"empty":           {"", "x.yaml: is no dialect"},
@@ -80,6 +80,7 @@ func TestLike(t *testing.T) {
 	set, err := dialect.Load(configs.Dialects, fstest.MapFS{
 		"ours.yaml": {Data: []byte("like: plain\nabout: ours\nsession: none\nout: {end: 0x1F}\nin: {service_type: \"\"}\n")},
 		"mica.yaml": {Data: []byte("like: plain\nabout: another Mica\n")},
+		"them.yaml": {Data: []byte("like: no-session\nabout: theirs\nin: {service_type: [P3, P2]}\n")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,12 @@ func TestLike(t *testing.T) {
 	}
 	if op, _ := pdu.TLVs.Get(smpp.TagUSSDServiceOp); len(pdu.TLVs) != 1 || len(op) != 1 || op[0] != 31 {
 		t.Errorf("%v", pdu.TLVs)
+	}
+	// Like one that is like plain: its keys are nearer than plain's.
+	them, _ := set.Get("them")
+	_, pdu, err = them.Deliver(dialect.Message{Kind: dialect.Begin, Text: []byte("*700#")})
+	if err != nil || pdu.ServiceType != "P3" || pdu.DataCoding != 0x0F || len(pdu.TLVs) != 1 {
+		t.Errorf("%v %v", pdu, err)
 	}
 	if m, _ := set.Get("mica"); m.About() != "another Mica" {
 		t.Error("the operator's file does not take the place of ours")
