@@ -54,6 +54,7 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 	f.Uint64Var(&cfg.IMSIBase, "imsi-base", 0, "the first one's IMSI; 0: none")
 	f.Uint16Var(&cfg.IMSITLV, "imsi-tlv", 0, "vendor TLV that carries it where the dialect has no place for it")
 	f.StringArrayVar(&cfg.Expect, "expect", nil, "what the screen behind each step has to contain, in their order; empty: anything")
+	f.BoolVar(&cfg.HangUp, "hang-up", false, "the last screen may leave the session open: it is hung up then")
 	f.Float64Var(&cfg.Rate, "rate", 0, "steps a second over all sessions; 0: flat out")
 	f.IntVar(&cfg.Parallel, "parallel", cfg.Parallel, "steps under way, with --rate 10,000")
 	f.DurationVar(&cfg.Wait, "wait", cfg.Wait, "how long to wait for a screen")

@@ -33,6 +33,11 @@ func TestBenchUSSD(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 
+	out, errs, code = bench("--esme", "self", "--sessions", "10", "--hang-up", "*700#")
+	if code != 0 || !strings.Contains(out, "steps  10,") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("pw\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -53,5 +58,21 @@ func TestBenchUSSD(t *testing.T) {
 		if out, errs, code := bench(c.args...); code != c.code || !strings.Contains(errs, c.errs) {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", name, code, c.code, out, errs)
 		}
+	}
+}
+
+// Redis, the bank and two gateways are processes, and each session gets its screen.
+func TestBenchUSSDGateways(t *testing.T) {
+	processes(t, "redis-server")
+	out, errs, code := command(t, nil, "bench", "ussd", "--esme", "gateways", "--gateways", "2", "--sessions", "200", "--rate", "200", "--hang-up", "--json", "-", "*700#")
+	var r ussdRolesReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
+	}
+	if r.Load.Steps != 200 || r.Load.Binds != 2 || len(r.Processes) != 4 || r.Processes[2].CPUPerStep+r.Processes[3].CPUPerStep <= 0 || r.Processes[2].Resident < 1 {
+		t.Errorf("%+v %+v", r.Load, r.Processes)
+	}
+	if _, errs, code := command(t, nil, "bench", "ussd", "--esme", "gateways", "--fsync", "never"); code != exitUsage {
+		t.Errorf("exit code %d, %s", code, errs)
 	}
 }

@@ -38,6 +38,8 @@ type USSDConfig struct {
 	// Expect is what the screen behind each step has to contain; "" anything. The last
 	// screen has to end the session, the others have to go on.
 	Expect []string
+	// HangUp lets the last screen be any: a session that it leaves open is hung up.
+	HangUp bool
 
 	// Rate is steps a second over all sessions, whatever the ESME does, and latencies
 	// count from the scheduled time; 0: as fast as Parallel steps at once allow.
@@ -284,7 +286,14 @@ func (u *USSD) step(ctx context.Context, step, i int, due time.Time) {
 		expect = fill.Replace(u.cfg.Expect[step])
 	}
 	last := step == len(u.cfg.Script)-1
-	good := err == nil && sc.Open != last && (sc.Kind == "ask") != last && sc.Kind != "abort" && strings.Contains(sc.Text, expect)
+	good := err == nil && sc.Kind != "" && sc.Kind != "abort" && strings.Contains(sc.Text, expect)
+	if last && u.cfg.HangUp && sc.Open {
+		if _, gone := u.network.HangUp(msisdn); gone != nil { // it is over already
+			good = false
+		}
+	} else {
+		good = good && sc.Open != last && (sc.Kind == "ask") != last
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if good {
