@@ -132,7 +132,11 @@ func (r *rig) waiting(n int) {
 // Binds of one account that are equally free get messages in turn.
 func TestTurns(t *testing.T) {
 	r := start(t)
-	all := []*esme{r.bound(smpp.BindReceiver), r.bound(smpp.BindTransceiver), r.bound(smpp.BindReceiver)}
+	var all []*esme
+	for i, mode := range []smpp.CommandID{smpp.BindReceiver, smpp.BindTransceiver, smpp.BindReceiver} {
+		all = append(all, r.bound(mode))
+		r.waiting(i + 1) // the one that binds first takes first
+	}
 	for range 4 {
 		for i, e := range all {
 			r.waiting(len(all))
