@@ -23,7 +23,7 @@ type metrics struct {
 	ack          prometheus.Histogram
 	transactions *prometheus.CounterVec
 	duration     prometheus.Histogram
-	keyWait      prometheus.Histogram
+	keyWait      *prometheus.HistogramVec
 	outbox       *prometheus.CounterVec
 	outboxTime   prometheus.Histogram
 	outboxLater  prometheus.Gauge
@@ -31,6 +31,8 @@ type metrics struct {
 	receipts     *prometheus.CounterVec
 	special      *prometheus.CounterVec
 	alarms       prometheus.Counter
+	dialogues    *prometheus.CounterVec
+	ussdSteps    *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -45,8 +47,8 @@ func newMetrics() *metrics {
 			Help: "Final transactions by kind and outcome."}, []string{"kind", "outcome"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_transaction_seconds",
 			Help: "From the message to the bank's verdict.", Buckets: seconds}),
-		keyWait: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_key_wait_seconds",
-			Help: "Waiting for a dynamic key that was not opened ahead.", Buckets: seconds}),
+		keyWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "starhash_key_wait_seconds",
+			Help: "A transaction's wait for its dynamic key: pending, it was opened ahead; opened, it had to be.", Buckets: seconds}, []string{"source"}),
 		outbox: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_mt_messages_total",
 			Help: "MT messages by purpose and what became of them."}, []string{"purpose", "result"}),
 		outboxTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "starhash_mt_seconds",
@@ -59,17 +61,29 @@ func newMetrics() *metrics {
 			Help: "Messages of the SMSC that are neither a subscriber's nor a readable receipt, by type."}, []string{"type"}),
 		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_receipts_total",
 			Help: "Delivery receipts by state; parked: nothing waited for them yet."}, []string{"state"}),
+		dialogues: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_ussd_dialogues_total",
+			Help: "USSD dialogues: begun, ended, aborted, expired, pushed, verdict by SMS, unsent screens."}, []string{"event"}),
+		ussdSteps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "starhash_ussd_step_seconds",
+			Help: "From a USSD message to its screen, the bank's time included.", Buckets: seconds}, []string{"kind", "result"}),
 		alarms: prometheus.NewCounter(prometheus.CounterOpts{Name: "starhash_alarms_total",
 			Help: "Events that a person has to look at."}),
 	}
 	m.registry.MustRegister(m.messages, m.ack, m.transactions, m.duration, m.keyWait, m.outbox, m.outboxTime, m.outboxLater, m.attempts,
-		m.receipts, m.special, m.alarms)
+		m.receipts, m.special, m.alarms, m.dialogues, m.ussdSteps)
 	return m
 }
 
 func (m *metrics) received(s smpp.Status, d time.Duration) {
 	m.messages.WithLabelValues(s.String()).Inc()
 	m.ack.Observe(d.Seconds())
+}
+
+func (m *metrics) steps(kind string, err error, d time.Duration) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.ussdSteps.WithLabelValues(kind, result).Observe(d.Seconds())
 }
 
 // listenAdmin opens the port of /healthz, /readyz and /metrics, if one is set.
@@ -91,6 +105,7 @@ func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", g.readyz)
+	mux.HandleFunc("GET /steps", g.serveSteps)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	if g.cfg.Admin.Profile {
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -97,6 +97,7 @@ func FormatNumber(minor int64, currency string) string {
 // letters other than the currency's names, which stand before or behind: USD5,
 // 5 usd, $5, and 500/= or 500/-.
 type amountRules struct {
+	code     string // ISO 4217
 	exponent int
 	words    map[string]bool // names of the currency, in capitals
 	foreign  map[string]bool // names of others
@@ -107,7 +108,7 @@ func newAmountRules(currency string) (amountRules, error) {
 	if !ok {
 		return amountRules{}, fmt.Errorf("currency %q is not known here: want an ISO 4217 code such as USD or KES", currency)
 	}
-	r := amountRules{exponent: exp, words: map[string]bool{currency: true}, foreign: map[string]bool{}}
+	r := amountRules{code: currency, exponent: exp, words: map[string]bool{currency: true}, foreign: map[string]bool{}}
 	for code := range exponents {
 		r.foreign[code] = true
 	}

@@ -14,7 +14,7 @@ import (
 //
 // A call is bounded: it waits at most patience until it is taken, and do bounds
 // itself. While it waits it ends with its context, and nothing is done; once taken
-// it has to see do through, which writes into it.
+// it has to see do through, which writes into it, or says errLeft.
 type batches[T any] struct {
 	calls    chan *batched[T]
 	stop     chan struct{}
@@ -28,6 +28,10 @@ type batches[T any] struct {
 	// bounds the batches that are under way then.
 	slow  time.Duration
 	slots chan struct{}
+
+	// leave lets callers leave with their context when their call has been taken:
+	// what is done for them is theirs alone.
+	leave bool
 }
 
 type batched[T any] struct {
@@ -42,6 +46,7 @@ type batched[T any] struct {
 const batchQueue = 4096
 
 var (
+	errLeft          = errors.New("left while it was being done")
 	errBatchesClosed = errors.New("it is being closed")
 	errNeverItsTurn  = errors.New("its turn did not come in time")
 )
@@ -70,8 +75,8 @@ func (b *batches[T]) close() {
 	b.workers.Wait()
 }
 
-// call has what done with others. An error means that it was not begun; what came
-// of it otherwise is what do left in it.
+// call has what done with others. An error but errLeft means that it was not begun;
+// what came of it otherwise is what do left in it.
 func (b *batches[T]) call(ctx context.Context, what T) error {
 	c := &batched[T]{what: what, since: time.Now(), end: make(chan struct{})}
 	select {
@@ -92,6 +97,9 @@ func (b *batches[T]) call(ctx context.Context, what T) error {
 			return err
 		}
 		return errBatchesClosed
+	}
+	if b.leave && ctx.Err() != nil {
+		return errors.Join(errLeft, ctx.Err())
 	}
 	<-c.end
 	return c.err

@@ -41,6 +41,7 @@ func newBankLine(post func(context.Context, string, []byte) ([]byte, error)) *ba
 	l := &bankLine{post: post}
 	l.batches = newBatches(bundleSize, bundlePatience, l.send)
 	l.batches.leaveSlow(bundleSlow, bundleMost)
+	l.batches.leave = true
 	l.batches.start(bundleWriters)
 	return l
 }
@@ -58,7 +59,10 @@ var errNoAnswer = errors.New("the bank gave no verdict about this message")
 // other leaves that open.
 func (l *bankLine) transact(ctx context.Context, msg []byte) ([]byte, error) {
 	t := &transact{msg: msg}
-	if err := l.batches.call(ctx, t); err != nil {
+	switch err := l.batches.call(ctx, t); {
+	case errors.Is(err, errLeft):
+		return nil, err
+	case err != nil:
 		return nil, errors.Join(link.ErrNotSent, err)
 	}
 	return t.answer, t.err

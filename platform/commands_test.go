@@ -150,18 +150,6 @@ func TestStatus(t *testing.T) {
 	r.says(tendai, "declined: nothing moved")
 }
 
-// A USSD request gets its one screen, in its session.
-func TestUSSDNoticeSent(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.gateway(1, nil)
-	sc, err := r.phones.Enter(t.Context(), tendai, smsc.USSD{Text: "*700#", Wait: smsc.Duration(patience)})
-	if err != nil || sc.Kind != "end" || !strings.Contains(sc.Text, "send HELP to "+shortCode) {
-		t.Fatalf("%+v %v", sc, err)
-	}
-	r.nothingMore(tendai)
-}
-
 // From an address that is no number there is nobody to answer: it is refused,
 // for good, and nothing is kept.
 func TestSourceNoNumber(t *testing.T) {

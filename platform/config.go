@@ -46,6 +46,8 @@ type Config struct {
 		Profile bool `mapstructure:"profile"`
 	} `mapstructure:"admin"`
 
+	USSD USSDConfig `mapstructure:"ussd"`
+
 	Limits struct {
 		// DedupeWindow is how long a message is recognised when it comes again.
 		DedupeWindow time.Duration `mapstructure:"dedupe_window"`
@@ -65,6 +67,27 @@ type Config struct {
 		// another takes it over.
 		Lease time.Duration `mapstructure:"lease"`
 	} `mapstructure:"limits"`
+}
+
+// USSDConfig is how people are led through dialogues.
+type USSDConfig struct {
+	MenusDir    string `mapstructure:"menus_dir"`    // in place of the menus that are built in
+	DialectsDir string `mapstructure:"dialects_dir"` // beside the dialects that are built in
+	// Dialogue bounds a session, Step the wait for one answer: as the network does,
+	// which is 180 s and 20 to 60 s mostly.
+	Dialogue time.Duration `mapstructure:"dialogue"`
+	Step     time.Duration `mapstructure:"step"`
+	// Verdict is how long a screen waits for the bank, and has to be less than the
+	// network waits for the gateway: 10 to 15 s mostly.
+	Verdict time.Duration `mapstructure:"verdict"`
+	// Billers are those that the menu lists, with the bank's codes.
+	Billers []Biller `mapstructure:"billers"`
+}
+
+// Biller is whom bills are paid to.
+type Biller struct {
+	Code string `mapstructure:"code"` // 1 to 20 letters and digits, as the bank's file has it
+	Name string `mapstructure:"name"`
 }
 
 // BankConfig is the gateway's way to the bank.
@@ -111,6 +134,9 @@ func (c *Config) SetDefaults() {
 	set(&c.Bank.GiveUp, 20*time.Second)
 	set(&c.Bank.PendingAfter, 15*time.Second)
 	set(&c.Bank.Fresh, 2*time.Minute)
+	set(&c.USSD.Dialogue, 180*time.Second)
+	set(&c.USSD.Step, 60*time.Second)
+	set(&c.USSD.Verdict, 8*time.Second)
 	set(&c.Limits.DedupeWindow, 24*time.Hour)
 	set(&c.Limits.PartsWait, 5*time.Minute)
 	set(&c.Limits.QuestionWait, 5*time.Minute)
@@ -176,6 +202,9 @@ func (c *Config) Validate() []configs.Problem {
 		{c.Bank.GiveUp, "bank.give_up", time.Second, 10 * time.Minute},
 		{c.Bank.PendingAfter, "bank.pending_after", time.Second, 10 * time.Minute},
 		{c.Bank.Fresh, "bank.fresh", time.Second, time.Hour},
+		{c.USSD.Dialogue, "ussd.dialogue", time.Second, time.Hour},
+		{c.USSD.Step, "ussd.step", time.Second, time.Hour},
+		{c.USSD.Verdict, "ussd.verdict", 100 * time.Millisecond, time.Minute},
 		{c.Limits.DedupeWindow, "limits.dedupe_window", time.Minute, 24 * time.Hour},
 		{c.Limits.PartsWait, "limits.parts_wait", time.Second, time.Hour},
 		{c.Limits.QuestionWait, "limits.question_wait", 10 * time.Second, time.Hour},
@@ -187,6 +216,10 @@ func (c *Config) Validate() []configs.Problem {
 		{c.Limits.ReceiptFor, "limits.receipt_for", time.Minute, 30 * 24 * time.Hour},
 	} {
 		bad(d.v >= d.min && d.v <= d.max, d.key, "is "+d.v.String(), fmt.Sprintf("%s to %s", d.min, d.max))
+	}
+	for i, b := range c.USSD.Billers {
+		bad(link.ValidBiller(b.Code), fmt.Sprintf("ussd.billers[%d].code", i), fmt.Sprintf("is %q", b.Code), "1 to 20 letters and digits, in capitals")
+		bad(b.Name != "" && len(b.Name) <= link.MaxBiller, fmt.Sprintf("ussd.billers[%d].name", i), fmt.Sprintf("is %q", b.Name), "1 to 20 characters")
 	}
 	// A message that is recognised after its record is gone would be executed again.
 	bad(c.Limits.Keep >= c.Limits.DedupeWindow, "limits.keep", "is "+c.Limits.Keep.String(),

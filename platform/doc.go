@@ -12,6 +12,14 @@
 //	              later.lua    what cannot leave now waits beside the outbox
 //	           ◀─ receipts.go  receipts, on the record of the message: messages.go
 //
+// The way of a USSD message:
+//
+//	deliver_sm ─▶ ussd.go      acknowledged when it is understood
+//	dialogue   ─▶ dialogues.go one step (package ussd), stored if nobody was first
+//	              queries.go   what the menus ask: names, number book, orders
+//	              intents.go   an order: into the journal, as above; a wait for the verdict
+//	           ◀─ the screen, or "pending", and the confirmation by SMS in any case
+//
 // What all of them ask of Redis at the same time goes there in one write:
 // grouped.go. Start reading at gateway.go, Deliver. transaction.go has the states.
 //

@@ -97,7 +97,8 @@ func (g *Gateway) open(ctx context.Context, tx *Transaction) (*link.DynamicKeys,
 	if err != nil {
 		return nil, nil, err
 	}
-	g.metrics.keyWait.Observe(time.Since(start).Seconds())
+	g.metrics.keyWait.WithLabelValues("opened").Observe(time.Since(start).Seconds())
+	g.note(tx.MSISDN, tx.Reference, "key", "opened in "+time.Since(start).Round(time.Millisecond).String())
 	if verdict, ok := openVerdicts[o.Result]; ok {
 		return nil, &link.Reply{Outcome: verdict, At: time.Now()}, nil
 	}
@@ -118,6 +119,10 @@ func (g *Gateway) first(ctx context.Context, partition int, tx *Transaction) (*l
 		}
 	}
 	defer keys.Wipe()
+	if len(tx.key) > 0 {
+		g.metrics.keyWait.WithLabelValues("pending").Observe(0)
+		g.note(tx.MSISDN, tx.Reference, "key", "taken: it was opened ahead")
+	}
 	plain, err := g.keyring.Unwrap(tx.body, bodyPlace(tx.Reference))
 	if err != nil {
 		// Nothing was ever sent, so it is certain that nothing moves.
@@ -194,7 +199,12 @@ func (g *Gateway) send(ctx context.Context, partition int, tx *Transaction, mode
 		return g.inquire(ctx, tx)
 	}
 	defer keys.Wipe()
+	g.note(tx.MSISDN, tx.Reference, "sealed", fmt.Sprintf("%d octets under serial %s, recorded", len(tx.sealed), keys.Header.Serial))
+	sent := time.Now()
 	reply, err := g.exchange(ctx, keys, tx.sealed)
+	if err == nil {
+		g.note(tx.MSISDN, tx.Reference, "bank", "answered in "+time.Since(sent).Round(time.Millisecond).String())
+	}
 	switch code := link.CodeOf(err); {
 	case err == nil:
 		return reply, nil
@@ -292,6 +302,8 @@ func (g *Gateway) finish(ctx context.Context, partition int, entry string, tx *T
 	if err := g.end(ctx, partition, entry, tx, state, r.Outcome.String(), "", out...); err != nil {
 		return false, err
 	}
+	g.verdicts.tell(tx.ID, out[0].Text)
+	g.note(tx.MSISDN, tx.Reference, "verdict", r.Outcome.String())
 	g.metrics.transactions.WithLabelValues(tx.Kind.String(), r.Outcome.String()).Inc()
 	g.metrics.duration.Observe(time.Since(tx.Accepted).Seconds())
 	if r.Outcome == link.Done || r.Outcome == link.WrongPIN {

@@ -17,6 +17,7 @@ import (
 
 	"starhash/bank/link"
 	"starhash/smpp"
+	"starhash/smpp/dialect"
 	"starhash/ussd"
 )
 
@@ -36,6 +37,12 @@ type Gateway struct {
 	binds   []*smpp.ESME
 	routes  *routes
 	metrics *metrics
+
+	dialects  *dialect.Set
+	menus     atomic.Pointer[ussd.Menus]
+	ussdSlots chan struct{}
+	verdicts  verdicts
+	feed      feed // what /steps shows
 
 	inHand   entries // journal and outbox entries that this process works on
 	openings sync.WaitGroup
@@ -87,23 +94,16 @@ func (g *Gateway) receive(ctx context.Context, d *smpp.Delivery) smpp.Status {
 	if m.ESMClass&smpp.ESMClassTypeMask != 0 {
 		return g.statusOf(g.special(ctx, bind, m))
 	}
+	if way := g.dialectOf(bind); way.Is(m) {
+		return g.takeUSSD(ctx, d, way)
+	}
 	in := mo{bind: bind.Name, shortCode: m.Dest.Addr, at: time.Now()}
 	var ok bool
 	if in.msisdn, ok = g.number(m.Source); !ok {
 		g.log.Warn("message from an address that is no MSISDN", "bind", bind.Name, "ton", m.Source.TON)
 		return smpp.StatusRejectAppErr // no subscriber to answer; sending it again changes nothing
 	}
-	if ussd.IsRequest(m) {
-		return g.ussdNotice(ctx, d, in.msisdn)
-	}
-	if bind.IMSITLV != 0 {
-		if v, ok := m.TLVs.Get(smpp.Tag(bind.IMSITLV)); ok {
-			if in.imsi = strings.Trim(string(v), "\x00 "); !digits(in.imsi, 6, 15) {
-				g.log.Warn("the IMSI parameter of a message holds no IMSI; the registry's counts", "bind", bind.Name, "octets", len(v))
-				in.imsi = ""
-			}
-		}
-	}
+	in.imsi = g.networkIMSI(bind, m)
 	user, err := g.assemble(ctx, m, bind.Alphabets().Default, &in)
 	switch {
 	case errors.Is(err, errIncomplete):
@@ -302,8 +302,10 @@ func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body,
 		keys := []string{
 			key(p, "tx", tx.Reference), g.store.pendingKey(in.msisdn, tx.imsi), key(p, "journal"), in.parts, g.questionKey(in.msisdn),
 			key(p, "dedupe", idToday), key(p, "dedupe", idYesterday), key(p, "dedupe", textToday), key(p, "dedupe", textYesterday),
+			key(p, "recent", in.msisdn),
 		}
-		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, asked, g.cfg.Limits.QuestionWait.Milliseconds()}, tx.fields()...)
+		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, asked,
+			g.cfg.Limits.QuestionWait.Milliseconds(), g.cfg.Limits.Keep.Milliseconds()}, tx.fields()...)
 		r, err := acceptScript.Run(ctx, g.store.redis, keys, args...).StringSlice()
 		if err != nil {
 			return "", "", storeError(err)
@@ -313,6 +315,9 @@ func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body,
 		}
 		if len(r) > 1 {
 			first = r[1]
+		}
+		if r[0] == "new" {
+			g.note(tx.MSISDN, tx.Reference, "journal", tx.Kind.String()+", stored")
 		}
 		return r[0], first, nil
 	}
@@ -462,15 +467,30 @@ func (g *Gateway) no(ctx context.Context, in *mo, sub Subscriber) error {
 	return g.tellStatus(ctx, in, sub, what) // too late: YES was first
 }
 
-// tellStatus answers STATUS. A subscriber sees only transactions of their own.
+// tellStatus answers STATUS.
 func (g *Gateway) tellStatus(ctx context.Context, in *mo, sub Subscriber, reference string) error {
-	tx, err := g.store.Transaction(ctx, reference)
-	if errors.Is(err, ErrNoTransaction) || (err == nil && tx.MSISDN != sub.MSISDN) {
-		return g.say(ctx, in, sub.Language, TextStatusUnknown, Args{"ref": reference})
-	}
+	text, args, err := g.statusText(ctx, sub, reference)
 	if err != nil {
 		return err
 	}
+	return g.say(ctx, in, sub.Language, text, args)
+}
+
+// statusText says where a transaction stands. A subscriber sees only transactions
+// of their own.
+func (g *Gateway) statusText(ctx context.Context, sub Subscriber, reference string) (TextKey, Args, error) {
+	tx, err := g.store.Transaction(ctx, reference)
+	if errors.Is(err, ErrNoTransaction) || (err == nil && tx.MSISDN != sub.MSISDN) {
+		return TextStatusUnknown, Args{"ref": reference}, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	text, args := g.statusOfTransaction(tx)
+	return text, args, nil
+}
+
+func (g *Gateway) statusOfTransaction(tx *Transaction) (TextKey, Args) {
 	text := TextPending
 	switch {
 	case tx.State == Done && movesMoney(tx.Kind):
@@ -480,7 +500,7 @@ func (g *Gateway) tellStatus(ctx context.Context, in *mo, sub Subscriber, refere
 	case tx.State == Declined:
 		text = TextStatusDeclined
 	}
-	return g.say(ctx, in, sub.Language, text, Args{"ref": tx.Reference, "at": g.clock(tx.Accepted)})
+	return text, Args{"ref": tx.Reference, "at": g.clock(tx.Accepted)}
 }
 
 // say puts an answer into the outbox; nothing stands behind it but itself.
@@ -522,28 +542,3 @@ func (g *Gateway) prepareKey(ctx context.Context, id link.Identity) {
 		}
 	})
 }
-
-// ussdNotice answers a USSD request; dialogues are not offered yet.
-func (g *Gateway) ussdNotice(ctx context.Context, d *smpp.Delivery, msisdn string) smpp.Status {
-	text := g.texts.Load().Format(g.language(ctx, msisdn), TextUSSDNotice, Args{"short_code": g.cfg.ShortCode})
-	m, err := ussd.FinalScreen(d.Message, text)
-	if errors.Is(err, ussd.ErrNoAnswer) { // the end of a session, or an acknowledgement
-		return smpp.StatusOK
-	}
-	if err != nil {
-		g.log.Warn("USSD request not understood", "error", err)
-		return smpp.StatusRejectAppErr
-	}
-	g.openings.Go(func() { // a dialogue waits for no journal: its user is gone in seconds
-		ctx, cancel := context.WithTimeout(ctx, ussdAnswer)
-		defer cancel()
-		if _, err := d.Bind.Submit(ctx, m); err != nil {
-			g.log.Warn("USSD answer not sent", "error", err)
-		}
-	})
-	return smpp.StatusOK
-}
-
-// ussdAnswer is how long networks wait for the application: facts from the
-// field say 10 to 15 s.
-const ussdAnswer = 10 * time.Second

@@ -34,6 +34,10 @@ type Keyring struct {
 	path string
 	now  func() time.Time
 
+	// book wraps number books, which live as long as their subscribers. It is
+	// never destroyed, and wraps nothing else.
+	book secret.Value
+
 	mu     sync.Mutex
 	kek    ratchet
 	digest ratchet
@@ -105,6 +109,9 @@ func NewKeyring(now time.Time) *Keyring {
 		rand.Read(b)
 		r.oldest, r.keys = r.periodOf(now), []secret.Value{secret.New(b)}
 	}
+	b := make([]byte, 32)
+	rand.Read(b)
+	k.book = secret.New(b)
 	return k
 }
 
@@ -137,12 +144,14 @@ func OpenKeyring(path string) (*Keyring, error) {
 		case "digest":
 			r.period = digestPeriod
 			k.digest = r
+		case "book":
+			k.book = r.keys[0]
 		default:
 			return nil, fmt.Errorf("%s: unknown label %q", path, f[0])
 		}
 	}
-	if k.kek.keys == nil || k.digest.keys == nil {
-		return nil, fmt.Errorf("%s: want a kek line and a digest line; make the file with: starhash keys kek", path)
+	if k.kek.keys == nil || k.digest.keys == nil || k.book.Empty() {
+		return nil, fmt.Errorf("%s: want a kek line, a digest line and a book line; make the file with: starhash keys kek", path)
 	}
 	return k, nil
 }
@@ -161,6 +170,7 @@ func (k *Keyring) write(path string) error {
 	for _, r := range []*ratchet{&k.kek, &k.digest} {
 		fmt.Fprintf(&b, "%s %d %x\n", r.label, r.oldest, r.keys[0].Reveal())
 	}
+	fmt.Fprintf(&b, "book 0 %x\n", k.book.Reveal())
 	defer clear(b.Bytes())
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".kek-*") // mode 0600
 	if err != nil {
@@ -236,11 +246,56 @@ func (k *Keyring) aead(period uint32) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
+	return gcm(key)
+}
+
+func gcm(key secret.Value) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key.Reveal())
 	if err != nil {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
+}
+
+// WrapLasting is Wrap for what outlives the KEK's periods: nonce (12) ‖ AES-256-GCM
+// under the book key.
+func (k *Keyring) WrapLasting(plain []byte, ad string) ([]byte, error) {
+	aead, err := gcm(k.book)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, 12, 12+len(plain)+16)
+	rand.Read(nonce)
+	return aead.Seal(nonce, nonce, plain, []byte(ad)), nil
+}
+
+// UnwrapLasting opens what WrapLasting made for the same place. The caller wipes it.
+func (k *Keyring) UnwrapLasting(wrapped []byte, ad string) (secret.Value, error) {
+	aead, err := gcm(k.book)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if len(wrapped) < 12 {
+		return secret.Value{}, errUnwrap
+	}
+	plain, err := aead.Open(nil, wrapped[:12], wrapped[12:], []byte(ad))
+	if err != nil {
+		return secret.Value{}, errUnwrap
+	}
+	return secret.New(plain), nil
+}
+
+// Name is a keyed digest that stands for a value for good, where the value itself
+// shall not be read: a field of a number book.
+func (k *Keyring) Name(parts ...string) string {
+	m := hmac.New(sha256.New, k.book.Reveal())
+	for _, p := range parts {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
+		m.Write(n[:])
+		m.Write([]byte(p))
+	}
+	return hex.EncodeToString(m.Sum(nil)[:16])
 }
 
 // Digests recognises a text without keeping it: its HMAC-SHA256 under the

@@ -390,6 +390,9 @@ func (d *dispatch) end(ctx context.Context, what string, why error) bool {
 		label = "refused"
 	}
 	g.metrics.outbox.WithLabelValues(e.Purpose, label).Inc()
+	if e.Reference != "" {
+		g.note("", e.Reference, "confirmation", e.Purpose+" "+what)
+	}
 	if what == sentSubmitted {
 		g.metrics.outboxTime.Observe(time.Since(e.written()).Seconds())
 	}

@@ -158,6 +158,7 @@ func (g *Gateway) applyReceipt(ctx context.Context, stands string, n receiptNote
 	if f[1] == "confirmation" {
 		confirmation = "1"
 	}
+	g.note("", ref, "receipt", f[1]+" "+receiptState(n.State))
 	rank := receiptRank(n)
 	if receiptState(n.State) == "other" {
 		n.State = strconv.Quote(n.State)

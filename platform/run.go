@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 	"starhash/bank/link"
 	"starhash/configs"
 	"starhash/smpp"
+	"starhash/smpp/dialect"
+	"starhash/ussd"
 )
 
 const (
@@ -33,6 +37,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Gateway, err er
 	g := &Gateway{cfg: cfg, log: log, metrics: newMetrics(), prepare: make(chan struct{}, 64)}
 	if g.zone, err = time.LoadLocation(cfg.Timezone); err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
+	}
+	g.ussdSlots = make(chan struct{}, ussdSlots)
+	if g.dialects, err = OpenDialects(cfg); err != nil {
+		return nil, err
 	}
 	if err := g.Reload(); err != nil {
 		return nil, err
@@ -101,7 +109,7 @@ func bankClient(c BankConfig) (*http.Client, error) {
 // Store is the gateway's store, for commands that look into it.
 func (g *Gateway) Store() *Store { return g.store }
 
-// Reload reads the texts again. A fault in them changes nothing.
+// Reload reads the texts and the menus again. A fault in either changes nothing.
 func (g *Gateway) Reload() error {
 	texts, err := OpenTexts(g.cfg.Texts)
 	if err != nil {
@@ -111,9 +119,51 @@ func (g *Gateway) Reload() error {
 	if err != nil {
 		return err
 	}
+	menus, err := OpenMenus(g.cfg.USSD.MenusDir, grammar)
+	if err != nil {
+		return err
+	}
 	g.texts.Store(texts)
 	g.grammar.Store(grammar)
+	g.menus.Store(menus)
 	return nil
+}
+
+// OpenMenus reads the USSD menus from a directory, or those that are built in. What
+// people type in them is read as in an SMS.
+func OpenMenus(dir string, grammar *Grammar) (*ussd.Menus, error) {
+	menus := configs.Menus
+	if dir != "" {
+		menus = os.DirFS(dir)
+	}
+	return ussd.Load(menus, ussd.Readers{Amount: grammar.ReadAmount, Number: grammar.ReadNumber})
+}
+
+// OpenDialects reads the USSD dialects, and checks that every bind's is among them.
+func OpenDialects(cfg Config) (*dialect.Set, error) {
+	dirs := []fs.FS{configs.Dialects}
+	if cfg.USSD.DialectsDir != "" {
+		dirs = append(dirs, os.DirFS(cfg.USSD.DialectsDir))
+	}
+	set, err := dialect.Load(dirs...)
+	if err != nil {
+		return nil, fmt.Errorf("ussd.dialects_dir: %w", err)
+	}
+	for i, b := range cfg.SMPP.Binds {
+		b.SetDefaults()
+		if _, ok := set.Get(b.Dialect); !ok {
+			return nil, &configs.Error{Problems: []configs.Located{{Problem: configs.Problem{
+				Key: fmt.Sprintf("smpp.binds[%d].dialect", i), Message: fmt.Sprintf("is %q", b.Dialect), Want: strings.Join(set.Names(), ", "),
+			}}}}
+		}
+	}
+	return set, nil
+}
+
+// dialectOf is a bind's dialect, which Open has found.
+func (g *Gateway) dialectOf(b smpp.BindConfig) *dialect.Dialect {
+	d, _ := g.dialects.Get(b.Dialect)
+	return d
 }
 
 // Run serves until ctx ends, then stops reading the journal, goes on for
@@ -134,6 +184,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer stopEdges()
 
 	var workers, outside sync.WaitGroup
+	g.feed.turn(admin != nil)
 	outside.Go(func() { g.keys.Run(edges) })
 	for _, b := range g.binds {
 		outside.Go(func() {

@@ -32,6 +32,9 @@ const storeTimeout = 2 * time.Second
 //
 //	{p07}:subscriber:<msisdn>   hash: imsi, bank, language, status
 //	{p07}:pending:<msisdn>:<imsi>  the dynamic key opened ahead of need, wrapped
+//	{p07}:dialogue:<msisdn>     hash: a USSD dialogue, wrapped, and its version
+//	{p07}:favourites:<msisdn>   hash: a subscriber's number book, wrapped for good
+//	{p07}:recent:<msisdn>       list: references of the latest transactions
 //	{p07}:tx:<reference>        hash: one transaction, see transaction.go
 //	{p07}:dedupe:<digest>       reference of the message with this digest
 //	{p07}:question:<msisdn>     a transfer that waits for YES, wrapped; what YES began
@@ -226,16 +229,17 @@ func script(name string) *redis.Script {
 }
 
 var (
-	acceptScript = script("accept")
-	partScript   = script("part")
-	answerScript = script("answer")
-	sendScript   = script("send")
-	unsendScript = script("unsend")
-	finishScript = script("finish")
-	doubtScript  = script("doubt")
-	raiseScript  = script("raise")
-	noteScript   = script("note")
-	cancelScript = script("cancel")
+	acceptScript   = script("accept")
+	dialogueScript = script("dialogue")
+	partScript     = script("part")
+	answerScript   = script("answer")
+	sendScript     = script("send")
+	unsendScript   = script("unsend")
+	finishScript   = script("finish")
+	doubtScript    = script("doubt")
+	raiseScript    = script("raise")
+	noteScript     = script("note")
+	cancelScript   = script("cancel")
 
 	laterScript    = script("later")
 	dueScript      = script("due")

@@ -79,7 +79,12 @@ const (
 	TextStatusUnknown    TextKey = "status_unknown"
 	TextLanguageChanged  TextKey = "language_changed"
 	TextLanguageUnknown  TextKey = "language_unknown"
-	TextUSSDNotice       TextKey = "ussd_notice"
+	TextNotSure          TextKey = "not_sure"     // whether an order was stored
+	TextUSSDExpired      TextKey = "ussd_expired" // a reply to a session that is over
+	TextUSSDAgain        TextKey = "ussd_again"   // a screen that could not be made
+	TextFavouriteAdded   TextKey = "favourite_added"
+	TextFavouriteRemoved TextKey = "favourite_removed"
+	TextFavouritesFull   TextKey = "favourites_full"
 )
 
 // placeholders lists what each text says, no more and no less: a translation
@@ -149,26 +154,31 @@ var placeholders = map[TextKey][]string{
 	TextStatusUnknown:    {"ref"},
 	TextLanguageChanged:  {"language"},
 	TextLanguageUnknown:  {"languages"},
-	TextUSSDNotice:       {"short_code"},
+	TextNotSure:          nil,
+	TextUSSDExpired:      {"code"},
+	TextUSSDAgain:        {"code"},
+	TextFavouriteAdded:   {"last4"},
+	TextFavouriteRemoved: {"last4"},
+	TextFavouritesFull:   nil,
 }
 
 // longest holds the longest realistic value of every placeholder, with which a
 // text has to fit one SMS. form and reason are those of the language itself.
 var longest = Args{
-	"ref":        "7K2M9QXA",
-	"amount":     "USD 99,999,999.99",
-	"fee":        "USD 9,999.99",
-	"balance":    "USD 99,999,999.99",
-	"name":       "W*** W*** W***",
-	"last4":      "0002",
-	"biller":     "Water & Sewerage Co.",
-	"account":    "WSC/04123456789/2026",
-	"at":         "23/11/2026 14:05",
-	"date":       "23/11",
-	"tries":      "99",
-	"language":   "Kinyarwanda",
-	"languages":  "am, en, fr, ha, pt, rw, so, sw, yo, zu",
-	"short_code": "70010001",
+	"ref":       "7K2M9QXA",
+	"amount":    "USD 99,999,999.99",
+	"fee":       "USD 9,999.99",
+	"balance":   "USD 99,999,999.99",
+	"name":      "W*** W*** W***",
+	"last4":     "0002",
+	"biller":    "Water & Sewerage Co.",
+	"account":   "WSC/04123456789/2026",
+	"at":        "23/11/2026 14:05",
+	"date":      "23/11",
+	"tries":     "99",
+	"language":  "Kinyarwanda",
+	"languages": "am, en, fr, ha, pt, rw, so, sw, yo, zu",
+	"code":      "*12345*678#",
 }
 
 // reasons maps what the bank declines to the text that says why.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,7 @@ type demo struct {
 	gateway *platform.Gateway
 	phones  *smsc.Client
 	screen  *screen
+	admin   string // the gateway's admin address
 }
 
 func newDemo(c *cobra.Command, dir, http string, log *slog.Logger) (*demo, error) {
@@ -84,6 +86,9 @@ func newDemo(c *cobra.Command, dir, http string, log *slog.Logger) (*demo, error
 	quiet := &cobra.Command{}
 	quiet.SetOut(io.Discard)
 	if err := writeAllKeys(quiet, dir, "op1", []string{"127.0.0.1"}); err != nil {
+		return nil, err
+	}
+	if err := d.chooseAdmin(); err != nil {
 		return nil, err
 	}
 	for _, start := range []func() error{
@@ -98,6 +103,23 @@ func newDemo(c *cobra.Command, dir, http string, log *slog.Logger) (*demo, error
 	return d, nil
 }
 
+// chooseAdmin finds a port for the gateway's admin listener, which the page of the
+// phones looks at. Somebody else may take it before the gateway does.
+func (d *demo) chooseAdmin() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d.admin = l.Addr().String()
+	return l.Close()
+}
+
+// demoBillers are the bank's, with the form of an account at each.
+var demoBillers = []bank.Biller{
+	{Code: "ZESA", Name: "ZESA Holdings", Account: "[0-9]{11}"},
+	{Code: "SCHOOL", Name: "Highfield Primary", Account: "[A-Z]{2}[0-9]{4}"},
+}
+
 func (d *demo) openBank(ctx context.Context, dir string, log *slog.Logger) (err error) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	var cfg bank.Config
@@ -107,10 +129,7 @@ func (d *demo) openBank(ctx context.Context, dir string, log *slog.Logger) (err 
 	cfg.Operators = []bank.Operator{{Name: "op1", StaticKeys: []bank.StaticKey{{ID: "sk1", File: at(fileStatic)}}, ClientCN: "op1"}}
 	cfg.PINKeyFile, cfg.PINVerifyKeyFile = at(filePIN), at(filePINVerify)
 	cfg.Airtime = true
-	cfg.Billers = []bank.Biller{
-		{Code: "ZESA", Name: "ZESA Holdings", Account: "[0-9]{11}"},
-		{Code: "SCHOOL", Name: "Highfield Primary", Account: "[A-Z]{2}[0-9]{4}"},
-	}
+	cfg.Billers = demoBillers
 	if d.bank, err = bank.New(cfg, log.With("role", "bank")); err != nil {
 		return err
 	}
@@ -125,7 +144,8 @@ func (d *demo) openBank(ctx context.Context, dir string, log *slog.Logger) (err 
 }
 
 func (d *demo) openSMSC(http string, log *slog.Logger) error {
-	cfg := smsc.Config{Listen: "127.0.0.1:0", HTTP: http, SystemID: "starhash", Password: secret.New([]byte("demo")), IMSITLV: demoIMSITLV}
+	cfg := smsc.Config{Listen: "127.0.0.1:0", HTTP: http, SystemID: "starhash", Password: secret.New([]byte("demo")), IMSITLV: demoIMSITLV,
+		GatewayAdmin: "http://" + d.admin}
 	for _, p := range demoPhones {
 		cfg.Phones = append(cfg.Phones, smsc.Phone{MSISDN: p.msisdn, IMSI: p.imsi})
 	}
@@ -152,6 +172,10 @@ func (d *demo) openGateway(ctx context.Context, dir string, log *slog.Logger) (e
 	cfg.Bank.StaticKey.ID, cfg.Bank.StaticKey.File, cfg.Bank.PINKey.File = "sk1", at(fileStatic), at(filePINPublic)
 	cfg.Bank.TLS.CAFile, cfg.Bank.TLS.CertFile, cfg.Bank.TLS.KeyFile = at("ca.pem"), at("gateway.pem"), at("gateway-key.pem")
 	cfg.KEK.File = at(fileKEK)
+	for _, b := range demoBillers {
+		cfg.USSD.Billers = append(cfg.USSD.Billers, platform.Biller{Code: b.Code, Name: b.Name})
+	}
+	cfg.Admin.Listen = d.admin
 	cfg.SetDefaults()
 	if d.gateway, err = platform.Open(ctx, cfg, log.With("role", "gateway")); err != nil {
 		return err

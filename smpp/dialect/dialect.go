@@ -105,6 +105,10 @@ const (
 // Name is that of the dialect's file.
 func (d *Dialect) Name() string { return d.name }
 
+// Counts says whether the session's parameter counts the messages, so that one that is
+// delivered twice can be told from one that says the same.
+func (d *Dialect) Counts() bool { return d.session.advance }
+
 // About is one line for people.
 func (d *Dialect) About() string { return d.about }
 
