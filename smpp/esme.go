@@ -235,24 +235,25 @@ var ErrWithdrawn = errors.New("withdrawn")
 // turn: wanted is asked when it could leave at once.
 func (e *ESME) SubmitIf(ctx context.Context, m *Message, wanted func() bool) (messageID string, err error) {
 	out := *m
+	e.from(&out.Source)
 	if e.cfg.RequestReceipts && out.RegisteredDelivery == 0 {
 		out.RegisteredDelivery = 1
 	}
-	return e.send(ctx, SubmitSM, out, wanted)
+	return e.send(ctx, SubmitSM, &out, wanted)
 }
 
-// Send is Submit with the operation named, SubmitSM or DataSM, and asks for no receipt
-// that m does not ask for: for messages of a USSD session.
+// Send sends m as it is, as a submit_sm or a data_sm (§4.7), without the Source and the
+// receipt that the configuration gives others: for messages of a USSD session, whose
+// addresses are the SMSC's. For the rest see Submit.
 func (e *ESME) Send(ctx context.Context, command CommandID, m *Message) (messageID string, err error) {
 	if command != SubmitSM && command != DataSM {
 		return "", fmt.Errorf("%w: %w: %s submits nothing", ErrNotSent, ErrUnencodable, command)
 	}
-	return e.send(ctx, command, *m, nil)
+	return e.send(ctx, command, m, nil)
 }
 
-func (e *ESME) send(ctx context.Context, command CommandID, m Message, wanted func() bool) (messageID string, err error) {
-	e.from(&m.Source)
-	answer, err := e.request(ctx, PDU{Command: command, Body: &m}, wanted)
+func (e *ESME) send(ctx context.Context, command CommandID, m *Message, wanted func() bool) (messageID string, err error) {
+	answer, err := e.request(ctx, PDU{Command: command, Body: m}, wanted)
 	if b, ok := answer.Body.(*MessageResp); ok {
 		messageID = b.MessageID
 	}

@@ -132,3 +132,34 @@ func TestQueryCancelReplace(t *testing.T) {
 		}
 	})
 }
+
+// A message of a USSD session goes as it is, in the operation that its dialect has.
+func TestSend(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, handlerFuncs{}, func(c *BindConfig) { c.SourceTON, c.SourceNPI, c.RequestReceipts = 5, 1, true })
+		p := r.bound()
+		defer p.close()
+		for _, command := range []CommandID{SubmitSM, DataSM} {
+			m := &Message{Source: Address{Addr: "700"}, Dest: Address{Addr: "263771"}, Payload: []byte("Menu"), TLVs: TLVs{{Tag: TagUSSDServiceOp, Value: []byte{2}}}}
+			id := make(chan string, 1)
+			go func() {
+				got, err := r.esme.Send(t.Context(), command, m)
+				if err != nil {
+					t.Error(err)
+				}
+				id <- got
+			}()
+			pdu := p.wantCommand(command)
+			if got := pdu.Body.(*Message); got.Source != m.Source || got.RegisteredDelivery != 0 || string(got.Payload) != "Menu" || len(got.TLVs) != 1 {
+				t.Errorf("%s: %v", command, got)
+			}
+			p.write(PDU{Command: command.Response(), Sequence: pdu.Sequence, Body: &MessageResp{MessageID: "x1"}})
+			if got := <-id; got != "x1" {
+				t.Errorf("%s: message id %q", command, got)
+			}
+		}
+		if _, err := r.esme.Send(t.Context(), DeliverSM, &Message{}); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnencodable) {
+			t.Errorf("deliver_sm: %v", err)
+		}
+	})
+}
