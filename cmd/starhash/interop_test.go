@@ -27,7 +27,7 @@ func TestNodeSMSC(t *testing.T) {
 	r := newRig(t)
 	r.people(tendai, chipo, amina)
 	r.startBank()
-	n := startNode(r)
+	n := startNode(r, "smsc.cjs")
 	r.set("gateway", "STARHASH_SMPP_BINDS_0_ADDRESS=127.0.0.1:"+strconv.Itoa(n.await("listening").Port))
 	r.startGateway()
 
@@ -189,7 +189,7 @@ func TestNodeSMSC(t *testing.T) {
 	r.ok("bank", "accounts", "total")
 }
 
-// node is the SMSC of testdata/node-smsc.
+// node is an SMSC of testdata/node-smsc.
 type node struct {
 	t      *testing.T
 	orders io.Writer
@@ -207,6 +207,7 @@ type event struct {
 	DataCoding byte `json:"data_coding"`
 	Receipt    byte
 	ID         string
+	Last       bool // a screen that ends its session
 }
 
 type order struct {
@@ -219,9 +220,11 @@ type order struct {
 	UDH        string         `json:"udh,omitempty"`
 	Hex        string         `json:"hex,omitempty"`
 	Fields     map[string]any `json:"fields,omitempty"` // further ones of the deliver_sm
+	Dialect    string         `json:"dialect,omitempty"`
+	IMSI       string         `json:"imsi,omitempty"`
 }
 
-func startNode(r *rig) *node {
+func startNode(r *rig, script string) *node {
 	t := r.t
 	const source = "testdata/node-smsc"
 	dir := source
@@ -237,7 +240,7 @@ func startNode(r *rig) *node {
 		}
 	}
 	n := &node{t: t, events: make(chan event, 100)}
-	c := exec.Command("node", "smsc.cjs")
+	c := exec.Command("node", script)
 	c.Dir, c.Stderr = dir, new(logBuffer)
 	endWithParent(c)
 	in, err := c.StdinPipe()
