@@ -85,7 +85,7 @@ func (m *Menus) Push(env Env, screen string, values map[string]string) Result {
 	return t.run()
 }
 
-// Step takes what happened to the dialogue at s.
+// Step takes what happened to the dialogue at s. One that is over begins anew.
 func (m *Menus) Step(env Env, s State, in Input) Result {
 	t := m.turn(env, s)
 	if kept := s.ahead.Reveal(); len(kept) > 0 {
@@ -93,6 +93,8 @@ func (m *Menus) Step(env Env, s State, in Input) Result {
 	}
 	t.s.ahead = secret.Value{}
 	switch {
+	case s.Over:
+		t.start("")
 	case m.Queries[s.Waiting] != nil || s.Waiting == languagesQuery:
 		t.answer(in.Answer)
 	case in.Verdict != nil:

@@ -112,6 +112,12 @@ func (l *loader) read(fsys fs.FS, file string, into any) bool {
 	if err == nil {
 		return true
 	}
+	l.undecoded(file, err)
+	return false
+}
+
+// undecoded reports what the decoder says.
+func (l *loader) undecoded(file string, err error) {
 	var typed *yaml.TypeError
 	messages := []string{err.Error()}
 	if errors.As(err, &typed) {
@@ -125,7 +131,6 @@ func (l *loader) read(fsys fs.FS, file string, into any) bool {
 		}
 		l.report(file, line, "", plainYAML(msg), "")
 	}
-	return false
 }
 
 var (

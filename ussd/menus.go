@@ -96,7 +96,7 @@ type input struct {
 type list struct {
 	Query word `yaml:"query"`
 	As    word `yaml:"as"`    // name of the value that the chosen item stands for
-	Label word `yaml:"label"` // name of a value that is its label; may be absent
+	Label word `yaml:"label"` // name of a value that is its label; without one As shows as the label
 	Empty word `yaml:"empty"` // reason in front of the screen before when there is nothing
 	Go    word `yaml:"go"`
 }

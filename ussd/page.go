@@ -21,7 +21,7 @@ func (t *turn) show() Result {
 	end := last && (t.s.Screen == screenVerdict || sc != nil && sc.End)
 	screen := &Screen{Text: pages[t.s.Page], End: end}
 	if end {
-		t.s = State{Screen: t.s.Screen, Done: true}
+		t.s = State{Screen: t.s.Screen, Done: true, Over: true}
 	}
 	return Result{State: t.s, Screen: screen, Secret: t.secret}
 }

@@ -29,6 +29,7 @@ type State struct {
 	Waiting string            `json:"waiting,omitempty"` // for a query or an action, by name
 	Text    string            `json:"text,omitempty"`    // a verdict that takes several pages, or has a screen below it
 	Done    bool              `json:"done,omitempty"`    // an intent has been given: nothing to go on with
+	Over    bool              `json:"over,omitempty"`    // the last screen has been shown
 	Old     *State            `json:"old,omitempty"`     // the dropped dialogue that Resume offers
 
 	ahead secret.Value // what was dialled and is still to be walked

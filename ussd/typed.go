@@ -152,9 +152,11 @@ func (t *turn) start0(screen string) bool {
 func (t *turn) pick(l *list, item Item) (Result, bool) {
 	t.s.Values = maps.Clone(t.s.Values)
 	names := []string{l.As.name}
-	t.set(l.As.name, Value{Value: item.Value, Shown: t.w.clean(item.Label)})
-	if l.Label.name != "" {
+	if l.Label.name == "" {
+		t.set(l.As.name, Value{Value: item.Value, Shown: item.Label})
+	} else {
 		names = append(names, l.Label.name)
+		t.set(l.As.name, Value{Value: item.Value})
 		t.set(l.Label.name, Value{Value: item.Label})
 	}
 	return t.leave(l.Go.name, names...)
