@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	format := root.PersistentFlags().String("log-format", "text", "text or json")
 	log := func() (*slog.Logger, error) { return newLogger(errs, *level, *format) }
 	root.AddCommand(
-		demoCommand(log), gatewayCommand(log), bankCommand(log), smscCommand(log), phoneCommand(), dialectCommand(),
+		demoCommand(log), gatewayCommand(log), bankCommand(log), smscCommand(log), phoneCommand(), dialectCommand(), menuCommand(),
 		subscribersCommand(), accountsCommand(log), keysCommand(), traceCommand(), checkCommand(), healthCommand(), benchCommand(log),
 	)
 	root.SetArgs(args)
