@@ -171,6 +171,15 @@ func (c *Config) Validate() []configs.Problem {
 		bad(b.Name == "" || !names[b.Name], at, fmt.Sprintf("%q is used twice", b.Name), "a name of its own")
 		names[b.Name] = true
 	}
+	if set, err := OpenDialects(*c); err != nil {
+		bad(false, "ussd.dialects_dir", err.Error(), "files as those of configs/dialects")
+	} else {
+		for i, b := range c.SMPP.Binds {
+			b.SetDefaults()
+			_, ok := set.Get(b.Dialect)
+			bad(ok, fmt.Sprintf("smpp.binds[%d].dialect", i), fmt.Sprintf("is %q", b.Dialect), "one of "+strings.Join(set.Names(), ", "))
+		}
+	}
 	bad(digits(c.ShortCode, 3, 15), "short_code", fmt.Sprintf("is %q", c.ShortCode), `3 to 15 digits, quoted, as "7001"`)
 	bad(digits(c.Country, 1, 3), "country", fmt.Sprintf("is %q", c.Country), `an E.164 country code, quoted, as "263"`)
 	bad(len(c.Currency) == 3, "currency", fmt.Sprintf("is %q", c.Currency), "an ISO 4217 code, as USD")

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -139,28 +138,17 @@ func OpenMenus(dir string, grammar *Grammar) (*ussd.Menus, error) {
 	return ussd.Load(menus, ussd.Readers{Amount: grammar.ReadAmount, Number: grammar.ReadNumber})
 }
 
-// OpenDialects reads the USSD dialects, and checks that every bind's is among them.
+// OpenDialects reads the USSD dialects; Validate has checked that every bind's is
+// among them.
 func OpenDialects(cfg Config) (*dialect.Set, error) {
 	dirs := []fs.FS{configs.Dialects}
 	if cfg.USSD.DialectsDir != "" {
 		dirs = append(dirs, os.DirFS(cfg.USSD.DialectsDir))
 	}
-	set, err := dialect.Load(dirs...)
-	if err != nil {
-		return nil, fmt.Errorf("ussd.dialects_dir: %w", err)
-	}
-	for i, b := range cfg.SMPP.Binds {
-		b.SetDefaults()
-		if _, ok := set.Get(b.Dialect); !ok {
-			return nil, &configs.Error{Problems: []configs.Located{{Problem: configs.Problem{
-				Key: fmt.Sprintf("smpp.binds[%d].dialect", i), Message: fmt.Sprintf("is %q", b.Dialect), Want: strings.Join(set.Names(), ", "),
-			}}}}
-		}
-	}
-	return set, nil
+	return dialect.Load(dirs...)
 }
 
-// dialectOf is a bind's dialect, which Open has found.
+// dialectOf is a bind's dialect.
 func (g *Gateway) dialectOf(b smpp.BindConfig) *dialect.Dialect {
 	d, _ := g.dialects.Get(b.Dialect)
 	return d

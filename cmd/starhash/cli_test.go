@@ -32,6 +32,7 @@ func TestWrongUse(t *testing.T) {
 	}
 	typo := file("typo.yaml", change("      window:", "      windw:"))
 	value := file("value.yaml", change(`country: "263"`, `country: "Zimbabwe"`))
+	vendor := file("vendor.yaml", change("dialect: plain", "dialect: comvers"))
 	before, _, _ := strings.Cut(string(good), "window:")
 	unknownKey := fmt.Sprintf(`typo\.yaml:%d: smpp\.binds\[0\]\.windw: unknown key; did you mean "window"\?`, 1+strings.Count(before, "\n"))
 	for _, c := range []struct {
@@ -44,6 +45,7 @@ func TestWrongUse(t *testing.T) {
 		{"unknown key, gateway", []string{"gateway", "-c", typo}, 2, unknownKey},
 		{"unknown key, subscribers", []string{"subscribers", "show", "263771000001", "-c", typo}, 2, unknownKey},
 		{"wrong value", []string{"check", "-c", value}, 2, `value\.yaml:\d+: country: .*E\.164 country code`},
+		{"unknown dialect", []string{"check", "-c", vendor}, 2, `vendor\.yaml:12: smpp\.binds\[0\]\.dialect: is "comvers"; want one of 6d, comverse,`},
 		{"missing file, check", []string{"check", "-c", filepath.Join(dir, "none.yaml")}, 2, `none\.yaml`},
 		{"missing file, gateway", []string{"gateway", "-c", filepath.Join(dir, "none.yaml")}, 2, `none\.yaml`},
 		{"unknown command", []string{"gatway"}, 2, `unknown command "gatway"(?s:.*)gateway`},

@@ -78,6 +78,8 @@ type detector struct {
 	reasons map[string]*reason
 	open    map[string][]byte // subscriber to the key of the session that is open
 	units   map[string]byte   // and to the last unit number
+	changes []string          // notes of a number that changes inside a session
+	same    int               // how often it stayed the same
 }
 
 // reason is something that was seen, and how often.
@@ -97,6 +99,15 @@ func (d *detector) note(weight int, format string, args ...any) {
 // more than a short one.
 func (d *detector) finding(messages int) Finding {
 	f := Finding{Name: d.dialect.name, Fits: messages > 0}
+	// A number may change now and then: an answer that was lost, a redial that crossed an
+	// answer, two SMSCs in one capture.
+	weight := odd
+	if 4*len(d.changes) > d.same {
+		weight = refusal
+	}
+	for _, words := range d.changes {
+		d.note(weight, "%s", words)
+	}
 	for _, words := range d.order {
 		r := d.reasons[words]
 		f.Score += r.weight
@@ -196,7 +207,11 @@ func (d *detector) parameters(name string, m *smpp.Message, fromSMSC bool) {
 	}
 	for _, t := range m.TLVs {
 		known := t.Tag == d.dialect.imsi || slices.Contains(d.dialect.others, t.Tag) || slices.Contains(sessionTags, t.Tag)
-		if t.Tag >= 0x1400 && !known { // vendors' own: §5.3.2
+		switch {
+		case t.Tag < 0x1400 || known: // others are vendors' own: §5.3.2
+		case len(imsiOf(t.Value)) == 15:
+			d.note(odd, "%s: parameter %04X is like an IMSI, which the dialect does not know: see imsi", name, uint16(t.Tag))
+		default:
 			d.note(odd, "%s: parameter %04X, which the dialect does not know", name, uint16(t.Tag))
 		}
 	}
@@ -213,8 +228,9 @@ func (d *detector) session(name string, got Message) {
 		switch {
 		case !same && (got.Kind == Ask || got.Kind == Notify): // begins one itself
 		case !same:
-			d.note(refusal, "%s: the session's number changes inside a session", name)
+			d.changes = append(d.changes, name+": the session's number changes inside a session")
 		default:
+			d.same++
 			d.note(telling, "%s: the session's number stays the same inside a session", name)
 		}
 		if same && d.dialect.session.advance {
