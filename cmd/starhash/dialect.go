@@ -83,9 +83,9 @@ func dialectDetectCommand(load func() (*dialect.Set, error)) *cobra.Command {
 			"\"out \" before what the ESME did. No text of a message is printed.\n" +
 			"A good capture has a whole dialogue and one that the subscriber hung up.\n" +
 			"Exit code 0: a dialect fits; 1: none does.",
-		Example: "  tcpdump -i any -w ussd.pcap port 2775    # then dial, and stop it\n" +
+		Example: "  tcpdump -i any -w ussd.pcap port 2775    # dial, then Ctrl-C\n" +
 			"  starhash dialect detect ussd.pcap\n" +
-			"  timeout 60 tcpdump -i any -w - port 2775 | starhash dialect detect -",
+			"  tcpdump -i any -w - port 2775 | starhash dialect detect -    # dial, then Ctrl-C",
 		Args: cobra.MaximumNArgs(1),
 	}
 	all := c.Flags().Bool("all", false, "the reasons for and against every dialect, also those that do not fit")
