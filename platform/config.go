@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,8 @@ type USSDConfig struct {
 	// Verdict is how long a screen waits for the bank, and has to be less than the
 	// network waits for the gateway: 10 to 15 s mostly.
 	Verdict time.Duration `mapstructure:"verdict"`
+	// SMSPIN is whether an SMS may hold a PIN: allowed, push or code.
+	SMSPIN string `mapstructure:"sms_pin"`
 	// Billers are those that the menu lists, with the bank's codes.
 	Billers []Biller `mapstructure:"billers"`
 }
@@ -137,6 +140,7 @@ func (c *Config) SetDefaults() {
 	set(&c.USSD.Dialogue, 180*time.Second)
 	set(&c.USSD.Step, 60*time.Second)
 	set(&c.USSD.Verdict, 8*time.Second)
+	set(&c.USSD.SMSPIN, PINAllowed)
 	set(&c.Limits.DedupeWindow, 24*time.Hour)
 	set(&c.Limits.PartsWait, 5*time.Minute)
 	set(&c.Limits.QuestionWait, 5*time.Minute)
@@ -226,6 +230,8 @@ func (c *Config) Validate() []configs.Problem {
 	} {
 		bad(d.v >= d.min && d.v <= d.max, d.key, "is "+d.v.String(), fmt.Sprintf("%s to %s", d.min, d.max))
 	}
+	bad(slices.Contains([]string{PINAllowed, PINPush, PINCode}, c.USSD.SMSPIN), "ussd.sms_pin", fmt.Sprintf("is %q", c.USSD.SMSPIN),
+		strings.Join([]string{PINAllowed, PINPush, PINCode}, ", "))
 	for i, b := range c.USSD.Billers {
 		bad(link.ValidBiller(b.Code), fmt.Sprintf("ussd.billers[%d].code", i), fmt.Sprintf("is %q", b.Code), "1 to 20 letters and digits, in capitals")
 		bad(b.Name != "" && len(b.Name) <= link.MaxBiller, fmt.Sprintf("ussd.billers[%d].name", i), fmt.Sprintf("is %q", b.Name), "1 to 20 characters")

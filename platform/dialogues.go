@@ -25,6 +25,7 @@ type dialogue struct {
 	Stepped time.Time               `json:"stepped"`
 	Steps   int                     `json:"steps"`
 	Dropped bool                    `json:"dropped,omitempty"` // the session is over, the dialogue is not
+	Pushed  bool                    `json:"pushed,omitempty"`  // we began the session
 	Last    last                    `json:"last"`
 	IMSI    string                  `json:"imsi,omitempty"` // that the session began with, where the network says it
 
@@ -42,6 +43,12 @@ type last struct {
 // live says whether the session can still be answered.
 func (d *dialogue) live(now time.Time, cfg *USSDConfig) bool {
 	return !d.Dropped && now.Sub(d.Began) < cfg.Dialogue && now.Sub(d.Stepped) < cfg.Step
+}
+
+// of says whether a message belongs to the dialogue's session. The first answer to a
+// session that we began may bring the number that the network has for it.
+func (d *dialogue) of(s dialect.Session) bool {
+	return d.Session.Key == s.Key || d.Pushed && d.Steps <= 1
 }
 
 // forgetPINs is what a drop does: a PIN outlives its session never.

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"starhash/bank/link"
+	"starhash/configs/secret"
 	"starhash/smpp"
 	"starhash/smpp/dialect"
 	"starhash/ussd"
@@ -196,7 +197,7 @@ func (g *Gateway) obey(ctx context.Context, in *mo, payload []byte) error {
 	}
 	switch cmd.Kind {
 	case KindYes:
-		return g.yes(ctx, in, sub, payload)
+		return g.yes(ctx, in, sub, cmd.Code, payload)
 	case KindNo:
 		return g.no(ctx, in, sub)
 	}
@@ -205,6 +206,8 @@ func (g *Gateway) obey(ctx context.Context, in *mo, payload []byte) error {
 		return g.say(ctx, in, sub.Language, TextUnknownBiller, nil)
 	case cmd.Kind == KindBill && !link.ValidAccount(cmd.Account):
 		return g.say(ctx, in, sub.Language, TextBadAccount, nil)
+	case g.cfg.USSD.SMSPIN != PINAllowed:
+		return g.withoutPIN(ctx, in, sub, &cmd)
 	case cmd.PIN.Empty():
 		return g.say(ctx, in, sub.Language, TextPINMissing, Args{"form": g.texts.Load().Form(sub.Language, cmd.Kind)})
 	}
@@ -302,10 +305,10 @@ func (g *Gateway) journal(ctx context.Context, in *mo, tx *Transaction, b *body,
 		keys := []string{
 			key(p, "tx", tx.Reference), g.store.pendingKey(in.msisdn, tx.imsi), key(p, "journal"), in.parts, g.questionKey(in.msisdn),
 			key(p, "dedupe", idToday), key(p, "dedupe", idYesterday), key(p, "dedupe", textToday), key(p, "dedupe", textYesterday),
-			key(p, "recent", in.msisdn),
+			key(p, "recent", in.msisdn), key(p, "partial"),
 		}
 		args := append([]any{tx.Reference, g.cfg.Limits.DedupeWindow.Milliseconds(), mode, asked,
-			g.cfg.Limits.QuestionWait.Milliseconds(), g.cfg.Limits.Keep.Milliseconds()}, tx.fields()...)
+			g.cfg.Limits.QuestionWait.Milliseconds(), g.cfg.Limits.Keep.Milliseconds(), pushMember(in.msisdn)}, tx.fields()...)
 		r, err := acceptScript.Run(ctx, g.store.redis, keys, args...).StringSlice()
 		if err != nil {
 			return "", "", storeError(err)
@@ -349,17 +352,9 @@ func (g *Gateway) repeated(ctx context.Context, in *mo, sub Subscriber, tx *Tran
 	case before.Kind == link.KindPINChange:
 		return g.tellStatus(ctx, in, sub, first)
 	}
-	q, err := json.Marshal(question{Tx: tx.ID, Kind: tx.Kind, Class: tx.Class, IMSI: tx.imsi, Source: tx.Source, Body: *b})
-	if err != nil {
+	q := &question{Tx: tx.ID, Kind: tx.Kind, Class: tx.Class, IMSI: tx.imsi, Source: tx.Source, Body: *b}
+	if _, err := g.ask(ctx, in.msisdn, q); err != nil {
 		return err
-	}
-	defer clear(q)
-	w, err := g.keyring.Wrap(q, questionPlace(in.msisdn))
-	if err != nil {
-		return err
-	}
-	if err := g.store.redis.Set(ctx, g.questionKey(in.msisdn), w, g.cfg.Limits.QuestionWait).Err(); err != nil {
-		return storeError(err)
 	}
 	text := TextSameAgain
 	if before.State == Declined {
@@ -400,12 +395,14 @@ type question struct {
 	IMSI   string
 	Source link.IMSISource
 	Body   body
+	Code   string `json:",omitempty"` // keyed digest of the code that YES has to bring; none if empty
+	Tries  int    `json:",omitempty"` // wrong codes that it stands yet
 }
 
 func questionPlace(msisdn string) string { return "question " + msisdn }
 
 // yes journals the payment that was asked about.
-func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byte) error {
+func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, code secret.Value, payload []byte) error {
 	w, err := g.store.redis.Get(ctx, g.questionKey(in.msisdn)).Bytes()
 	if errors.Is(err, redis.Nil) || bytes.HasPrefix(w, []byte(answered)) {
 		return g.yesToNothing(ctx, in, sub)
@@ -421,6 +418,9 @@ func (g *Gateway) yes(ctx context.Context, in *mo, sub Subscriber, payload []byt
 	var q question
 	if err := json.Unmarshal(plain.Reveal(), &q); err != nil {
 		return g.say(ctx, in, sub.Language, TextNothingToConfirm, nil)
+	}
+	if refused, err := g.codeRight(ctx, in, sub, w, &q, code); refused || err != nil {
+		return err
 	}
 	tx := &Transaction{ID: q.Tx, MSISDN: in.msisdn, State: Accepted, Kind: q.Kind, Class: q.Class, Language: sub.Language,
 		Bind: in.bind, ShortCode: in.shortCode, Accepted: in.at, imsi: q.IMSI, Source: q.Source}

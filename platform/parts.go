@@ -113,6 +113,13 @@ func (g *Gateway) overdue(ctx context.Context, partition int) error {
 		if len(f) < 2 {
 			continue
 		}
+		if f[0] == "push" {
+			in := mo{msisdn: f[1], shortCode: g.cfg.ShortCode, parts: key(partition, "parts", "none")}
+			if err := g.sayIfDue(ctx, &in, g.language(ctx, in.msisdn), TextPushUnanswered, Args{"code": g.cfg.ServiceCode}, member); err != nil {
+				return err
+			}
+			continue
+		}
 		in := mo{msisdn: f[0], shortCode: f[1], parts: key(partition, "parts", member)}
 		if err := g.sayIfDue(ctx, &in, g.language(ctx, in.msisdn), TextPartsMissing, nil, member); err != nil {
 			return err

@@ -284,9 +284,9 @@ func TestAcceptTwice(t *testing.T) {
 		at := func(name string) string { return key(0, mode, name) }
 		s.redis.Set(ctx, at("pending"), "wrapped", 0)
 		s.redis.Set(ctx, at("question"), "asked", 0)
-		keys := []string{at("tx"), at("pending"), at("journal"), at("parts"), at("question"), at("id"), at("id yesterday"), at("text"), at("text yesterday"), at("recent")}
+		keys := []string{at("tx"), at("pending"), at("journal"), at("parts"), at("question"), at("id"), at("id yesterday"), at("text"), at("text yesterday"), at("recent"), at("partial")}
 		for i := range 3 {
-			out, err := acceptScript.Run(ctx, s.redis, keys, "REF", 60000, mode, "asked", 60000, 60000, "state", "accepted").StringSlice()
+			out, err := acceptScript.Run(ctx, s.redis, keys, "REF", 60000, mode, "asked", 60000, 60000, "push", "state", "accepted").StringSlice()
 			if err != nil || !slices.Equal(out, []string{"new"}) {
 				t.Errorf("%s, call %d: %v, %v", mode, i, out, err)
 			}
@@ -306,7 +306,7 @@ func TestAcceptTwice(t *testing.T) {
 		// Its reference taken by another transaction, the journal looks for a
 		// free one.
 		out, err := acceptScript.Run(ctx, s.redis, append([]string{at("tx"), at("pending"), at("journal"), at("parts"), at("question")},
-			"{p00}:1", "{p00}:2", "{p00}:3", "{p00}:4", at("recent")), "REF", 60000, "once", "", 60000, 60000, "state", "accepted").StringSlice()
+			"{p00}:1", "{p00}:2", "{p00}:3", "{p00}:4", at("recent"), at("partial")), "REF", 60000, "once", "", 60000, 60000, "push", "state", "accepted").StringSlice()
 		if err != nil || !slices.Equal(out, []string{"collision"}) {
 			t.Errorf("a reference that is taken: %v, %v", out, err)
 		}

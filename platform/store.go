@@ -240,6 +240,7 @@ var (
 	raiseScript    = script("raise")
 	noteScript     = script("note")
 	cancelScript   = script("cancel")
+	replaceScript  = script("replace")
 
 	laterScript    = script("later")
 	dueScript      = script("due")

@@ -79,9 +79,14 @@ const (
 	TextStatusUnknown    TextKey = "status_unknown"
 	TextLanguageChanged  TextKey = "language_changed"
 	TextLanguageUnknown  TextKey = "language_unknown"
-	TextNotSure          TextKey = "not_sure"     // whether an order was stored
-	TextUSSDExpired      TextKey = "ussd_expired" // a reply to a session that is over
-	TextUSSDAgain        TextKey = "ussd_again"   // a screen that could not be made
+	TextNotSure          TextKey = "not_sure"        // whether an order was stored
+	TextUSSDExpired      TextKey = "ussd_expired"    // a reply to a session that is over
+	TextUSSDAgain        TextKey = "ussd_again"      // a screen that could not be made
+	TextDial             TextKey = "dial"            // PINs are not taken by SMS
+	TextPushUnanswered   TextKey = "push_unanswered" // or never shown
+	TextCode             TextKey = "code"            // asks for a one-time code
+	TextCodeWrong        TextKey = "code_wrong"
+	TextCodeEnd          TextKey = "code_end"
 	TextFavouriteAdded   TextKey = "favourite_added"
 	TextFavouriteRemoved TextKey = "favourite_removed"
 	TextFavouritesFull   TextKey = "favourites_full"
@@ -157,6 +162,11 @@ var placeholders = map[TextKey][]string{
 	TextNotSure:          nil,
 	TextUSSDExpired:      {"code"},
 	TextUSSDAgain:        {"code"},
+	TextDial:             {"code"},
+	TextPushUnanswered:   {"code"},
+	TextCode:             {"amount", "last4", "otp"},
+	TextCodeWrong:        {"tries"},
+	TextCodeEnd:          nil,
 	TextFavouriteAdded:   {"last4"},
 	TextFavouriteRemoved: {"last4"},
 	TextFavouritesFull:   nil,

@@ -34,6 +34,7 @@ type call struct {
 	at      time.Time
 	sub     Subscriber
 	found   bool // there is such a subscriber
+	pushed  bool // we began the session
 }
 
 // takeUSSD takes a message of a USSD session. It is acknowledged when it is
@@ -188,7 +189,7 @@ func plainDial(dialled []byte) bool { return bytes.Count(dialled, []byte("*")) =
 // reply takes what the subscriber typed.
 func (c *call) reply(ctx context.Context, d *dialogue) error {
 	g := c.g
-	if d == nil || !d.live(c.at, &g.cfg.USSD) || d.Session.Key != c.m.Session.Key {
+	if d == nil || !d.live(c.at, &g.cfg.USSD) || !d.of(c.m.Session) {
 		g.metrics.dialogues.WithLabelValues("expired").Inc()
 		c.line(ctx, TextUSSDExpired)
 		return nil
@@ -204,7 +205,7 @@ func (c *call) reply(ctx context.Context, d *dialogue) error {
 		return err
 	}
 	before := d.version
-	d.Session = c.m.Session
+	d.Session, c.pushed = c.m.Session, d.Pushed
 	d.Last = last{Echo: c.m.Session.Echo}
 	if c.imsi != "" && d.IMSI != "" && c.imsi != d.IMSI {
 		// Another SIM speaks in the session: nothing that was typed is used.
@@ -235,7 +236,7 @@ func (c *call) repeated(d *dialogue) bool {
 // order that was given goes its way, and its outcome comes by SMS.
 func (c *call) abort(ctx context.Context, d *dialogue) error {
 	g := c.g
-	if d == nil || d.Session.Key != c.m.Session.Key {
+	if d == nil || !d.of(c.m.Session) {
 		return nil
 	}
 	g.metrics.dialogues.WithLabelValues("aborted").Inc()
@@ -307,21 +308,26 @@ func (c *call) screen(ctx context.Context, d *dialogue, before string, r ussd.Re
 // show sends a screen. That it could not be sent is noted; the network ends the
 // session by itself.
 func (c *call) show(ctx context.Context, text string, end bool) {
+	if err := c.send(ctx, text, end); err != nil {
+		c.g.log.Warn("USSD screen not sent", "bind", c.esme.Config().Name, "error", err)
+		c.g.metrics.dialogues.WithLabelValues("unsent").Inc()
+	}
+}
+
+func (c *call) send(ctx context.Context, text string, end bool) error {
 	kind := dialect.Ask
 	if end {
 		kind = dialect.End
 	}
 	ctx, cancel := context.WithTimeout(ctx, ussdAnswer)
 	defer cancel()
-	out := dialect.Message{Kind: kind, Subscriber: c.m.Subscriber, Code: c.m.Code, Session: c.m.Session, Text: []byte(text)}
-	command, m, err := c.dialect.Submit(out)
-	if err == nil {
-		_, err = c.esme.Send(ctx, command, m)
-	}
+	command, m, err := c.dialect.Submit(dialect.Message{Kind: kind, Subscriber: c.m.Subscriber, Code: c.m.Code,
+		Session: c.m.Session, Text: []byte(text), NetworkInitiated: c.pushed})
 	if err != nil {
-		c.g.log.Warn("USSD screen not sent", "bind", c.esme.Config().Name, "error", err)
-		c.g.metrics.dialogues.WithLabelValues("unsent").Inc()
+		return err
 	}
+	_, err = c.esme.Send(ctx, command, m)
+	return err
 }
 
 // line ends the session with one text.

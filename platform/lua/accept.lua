@@ -4,13 +4,14 @@
 --
 -- KEYS  1 tx  2 pending key  3 journal  4 parts  5 question
 --       6, 7 the message's identity, today's and yesterday's digest  8, 9 its text's
---       10 the subscriber's latest transactions
+--       10 the subscriber's latest transactions  11 deadlines of what is owed an answer
 -- ARGV  1 reference  2 dedupe window ms  3 'once': refuse a text that was seen;
 --       'again': take it; 'dialogue': take it if its identity was not seen; 'answer': take it if the question still stands, and the
 --       message was not seen: a YES that is delivered twice answers once
 --       4 (answer) the question  5 (answer) how long its answer is remembered, ms
 --       6 how long the latest transactions are listed, ms
---       7.. fields of the transaction
+--       7 member of the deadlines that an order of a dialogue settles
+--       8.. fields of the transaction
 -- Gives {'new'} | {'redelivered', reference} | {'repeated', reference} |
 --       {'collision'} | {'gone'}
 local ref, window, mode = ARGV[1], ARGV[2], ARGV[3]
@@ -48,7 +49,7 @@ if mode == 'answer' then
   redis.call('SET', KEYS[5], 'answered ' .. ref, 'PX', ARGV[5])
 end
 local fields = {}
-for i = 7, #ARGV do fields[#fields + 1] = ARGV[i] end
+for i = 8, #ARGV do fields[#fields + 1] = ARGV[i] end
 redis.call('HSET', KEYS[1], unpack(fields))
 local key = redis.call('GET', KEYS[2])
 if key then
@@ -58,6 +59,9 @@ end
 redis.call('SET', KEYS[6], ref, 'PX', window)
 redis.call('SET', KEYS[8], ref, 'PX', window)
 close_parts()
+if mode == 'dialogue' then
+  redis.call('ZREM', KEYS[11], ARGV[7])
+end
 redis.call('LPUSH', KEYS[10], ref)
 redis.call('LTRIM', KEYS[10], 0, 19)
 redis.call('PEXPIRE', KEYS[10], ARGV[6])
