@@ -116,7 +116,7 @@ func TestSamePaymentInDoubt(t *testing.T) {
 	r := newRig(t)
 	r.gateway(1, func(c *Config) { c.Bank.PendingAfter = 50 * time.Millisecond })
 	held := make(chan struct{})
-	r.middle.plays(once(func(request []byte, bank func([]byte) ([]byte, error)) ([]byte, error) {
+	r.middle.plays(onTransact(func(request []byte, bank func([]byte) ([]byte, error)) ([]byte, error) {
 		waitOr(held)
 		return bank(request)
 	}))

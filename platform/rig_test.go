@@ -322,7 +322,7 @@ func (r *rig) startBank() {
 	cfg.Listen, cfg.Database = "127.0.0.1:0", r.path("bank.db")
 	cfg.TLS = bank.TLS{CertFile: r.path("bank.pem"), KeyFile: r.path("bank-key.pem"), ClientCAFile: r.path("ca.pem")}
 	cfg.Operators = []bank.Operator{{Name: "op1", StaticKeys: []bank.StaticKey{{ID: "sk1", File: r.path("static.key")}}, ClientCN: "op1", WithoutPIN: "20.00"}}
-	cfg.Limits.Daily = 100_000
+	cfg.Limits.Daily = 100_000_000
 	cfg.PINKeyFile, cfg.PINVerifyKeyFile = r.path("pin.key"), r.path("verify.key")
 	cfg.Airtime = true
 	cfg.Billers = []bank.Biller{{Code: "ZESA", Name: "ZESA Holdings", Account: "[0-9]{11}"}}
