@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"starhash/configs"
+	"starhash/configs/secret"
+	"starhash/smpp"
 	"starhash/smpp/dialect"
 )
 
@@ -139,3 +144,96 @@ func (c caller) hangUp() {
 		c.n.t.Fatalf("99 does not end it: %+v", e)
 	}
 }
+
+// Sessions that the ESME begins, in every dialect: a question, its answer and a last
+// screen; and a notice that the phone acknowledges.
+func TestEveryDialectPushed(t *testing.T) {
+	processes(t, "node", "npm")
+	set, err := dialect.Load(configs.Dialects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(&rig{t: t, dir: t.TempDir()}, "ussd.cjs")
+	port := n.await("listening").Port
+	to, code := smpp.Address{TON: 1, NPI: 1, Addr: tendai.msisdn}, smpp.Address{NPI: 1, Addr: "700"}
+	for _, name := range set.Names() {
+		ok := t.Run(name, func(sub *testing.T) {
+			n.t = sub
+			defer func() { n.t = t }()
+			d, _ := set.Get(name)
+			heard := &listener{dialect: d, messages: make(chan dialect.Message, 10)}
+			esme := smpp.NewESME(smpp.BindConfig{
+				Name: name, Address: "127.0.0.1:" + strconv.Itoa(port), SystemID: systemID(name), Password: secret.New([]byte("change-me")),
+			}, slog.New(slog.DiscardHandler), heard)
+			ctx, cancel := context.WithCancel(sub.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); esme.Run(ctx) }()
+			defer func() { cancel(); <-ended }()
+			n.await("bound")
+			if err := esme.AwaitBound(sub.Context()); err != nil {
+				sub.Fatal(err)
+			}
+			say := func(kind dialect.Kind, session dialect.Session, last bool, text string) event {
+				sub.Helper()
+				m := dialect.Message{Kind: kind, Subscriber: to, Code: code, Session: session, Text: []byte(text), Last: last, NetworkInitiated: true}
+				command, sm, err := d.Submit(m)
+				if err == nil {
+					_, err = esme.Send(ctx, command, sm)
+				}
+				if err != nil {
+					sub.Fatal(err)
+				}
+				e := n.await("screen")
+				if e.Text != text || e.To != tendai.msisdn {
+					sub.Fatalf("the phone shows %+v, want %q", e, text)
+				}
+				return e
+			}
+			hear := func(kind dialect.Kind, key, text string) dialect.Message {
+				sub.Helper()
+				select {
+				case m := <-heard.messages:
+					if m.Kind != kind || m.Session.Key != key || string(m.Text) != text || m.Subscriber != to {
+						sub.Fatalf("heard %v of session %q, want %s of %q", m, m.Session.Key, kind, key)
+					}
+					return m
+				case <-time.After(patience):
+					sub.Fatalf("no %s", kind)
+				}
+				return dialect.Message{}
+			}
+			asked := d.NewSession(301, to)
+			say(dialect.Ask, asked, false, "Send USD 5.00 to A***? 1 yes 2 no")
+			n.order(order{Do: "reply", From: tendai.msisdn, IMSI: tendai.imsi, Text: "1"})
+			m := hear(dialect.Reply, asked.Key, "1")
+			if e := say(dialect.End, m.Session, false, "Done. [é]"); !e.Last {
+				sub.Errorf("the session is not over: %+v", e)
+			}
+			told := d.NewSession(302, to)
+			say(dialect.Notify, told, true, "You have got USD 5.00")
+			hear(dialect.Acknowledge, told.Key, "")
+		})
+		if !ok {
+			t.FailNow()
+		}
+	}
+}
+
+// listener is an ESME that tells what it hears.
+type listener struct {
+	dialect  *dialect.Dialect
+	messages chan dialect.Message
+}
+
+// Deliver implements smpp.Handler.
+func (l *listener) Deliver(_ context.Context, d *smpp.Delivery) {
+	m, err := l.dialect.Delivered(d.Message)
+	d.Ack(smpp.StatusOK)
+	if err != nil {
+		m.Reason = err.Error()
+	}
+	l.messages <- m
+}
+
+// Alert implements smpp.Handler.
+func (l *listener) Alert(context.Context, string, *smpp.AlertNotification) {}

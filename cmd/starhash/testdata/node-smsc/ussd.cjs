@@ -15,21 +15,29 @@ for (const [name, id] of [['smpp_plus_session', 0x1501], ['smpp_plus_imsi', 0x15
   smpp.addTLV(name, { id, type: buffer });
 }
 
-// Where a session's number is. own() is the parameter of our next message; answered()
+// Where a session's number is: ours, or that of the ESME's first message where it has
+// begun the session (pushed). own() is the parameter of our next message; answered()
 // looks at that of the ESME's.
 const nothing = () => ({ own: () => ({}), answered() {} });
-const same = (tag, value) => () => ({ // the ESME gives it back as it is
-  own: () => ({ [tag]: value }),
-  answered: (pdu) => assert.deepStrictEqual(pdu[tag], value, `${tag} is not given back`),
-});
-const bits15 = (number) => () => ({ // 15 bits, and the end bit
-  own: (end) => ({ its_session_info: Buffer.from([number >> 7 & 0xff, (number << 1 & 0xfe) | (end ? 1 : 0)]) }),
-  answered(pdu, last) {
-    assert.deepStrictEqual(pdu.its_session_info, this.own(last).its_session_info, 'its_session_info is not given back with the right end bit');
-  },
-});
-const plain = (number) => () => { // octet 1 the number; octet 2 the unit number and the end bit
-  let unit = 9;
+const same = (tag, ours) => (pushed) => { // given back as it is
+  const value = pushed === undefined ? ours : pushed[tag];
+  assert(value !== undefined, `no ${tag}`);
+  return {
+    own: () => ({ [tag]: value }),
+    answered: (pdu) => assert.deepStrictEqual(pdu[tag], value, `${tag} is not given back`),
+  };
+};
+const bits15 = (ours) => (pushed) => { // 15 bits, and the end bit
+  const number = pushed === undefined ? ours : pushed.its_session_info.readUInt16BE(0) >> 1;
+  const own = (end) => ({ its_session_info: Buffer.from([number >> 7 & 0xff, (number << 1 & 0xfe) | (end ? 1 : 0)]) });
+  return {
+    own,
+    answered: (pdu, last) => assert.deepStrictEqual(pdu.its_session_info, own(last).its_session_info, 'its_session_info is not given back with the right end bit'),
+  };
+};
+const plain = (ours) => (pushed) => { // octet 1 the number; octet 2 the unit number and the end bit
+  const number = pushed === undefined ? ours : pushed.its_session_info[0];
+  let unit = pushed === undefined ? 9 : (pushed.its_session_info[1] >> 1) - 1;
   return {
     own: (end) => ({ its_session_info: Buffer.from([number, ++unit << 1 | (end ? 1 : 0)]) }),
     answered(pdu, last) {
@@ -42,14 +50,16 @@ const gsm = { coding: 0, encode: smpp.encodings.ASCII.encode, decode: smpp.encod
 const operation = (ussd_service_op) => ({ ussd_service_op });
 const standard = {
   session: nothing, pdu: 'deliver_sm', answers: 'submit_sm', service_type: 'USSD', coding: 0, more: () => ({}),
-  begin: operation(1), reply: operation(18), abort: operation(129),
-  asks: (pdu) => pdu.ussd_service_op === 2, ends: (pdu) => pdu.ussd_service_op === 17,
+  begin: operation(1), reply: operation(18), acknowledge: operation(19), abort: operation(129),
+  asks: (pdu) => pdu.ussd_service_op === 2, notifies: (pdu) => pdu.ussd_service_op === 3,
+  ends: (pdu) => pdu.ussd_service_op === 17, lets: () => false,
 };
 const byService = (service_type) => ({ service_type });
+const lastOne = { lets: (pdu) => pdu.ussd_service_op === 131 }; // the last of what the ESME began
 const dialects = {
   plain: { ...standard, session: plain(7) },
   comverse: {
-    ...standard, session: same('smpp_plus_session', Buffer.from([0xca, 0xfe, 0, 1])),
+    ...standard, ...lastOne, session: same('smpp_plus_session', Buffer.from([0xca, 0xfe, 0, 1])),
     more: (imsi) => ({ smpp_plus_imsi: Buffer.from(imsi), smpp_plus_vlr: Buffer.from('26377000000') }),
   },
   'comverse-umr': {
@@ -60,6 +70,7 @@ const dialects = {
   huawei: { ...standard, session: bits15(12345), coding: 0x15, abort: operation(33) },
   'huawei-by-type': { // huawei-service-type, longer than a system_id may be
     ...standard, begin: byService('PSSRR'), reply: byService('USSRC'), abort: byService('RELC'), service_type: '',
+    acknowledge: byService('USSNC'), notifies: (pdu) => pdu.service_type === 'USSNR',
     asks: (pdu) => pdu.service_type === 'USSRR', ends: (pdu) => pdu.service_type === 'PSSRC',
   },
   '6d': { ...standard, session: bits15(300), codeInText: true },
@@ -69,7 +80,7 @@ const dialects = {
     asks: (pdu) => pdu.ussd_service_op === 2 && (pdu.its_session_info[1] & 1) === 0,
     ends: (pdu) => pdu.ussd_service_op === 2 && (pdu.its_session_info[1] & 1) === 1,
   },
-  'data-sm': { ...standard, pdu: 'data_sm', answers: 'data_sm', abort: operation(65) },
+  'data-sm': { ...standard, ...lastOne, pdu: 'data_sm', answers: 'data_sm', abort: operation(65) },
   'no-session': { ...standard, service_type: 'P2', coding: 0x0f, abort: undefined },
 };
 
@@ -115,7 +126,7 @@ function submitted(dialect, pdu) {
   const content = pdu.command === 'data_sm' ? pdu.message_payload : pdu.short_message;
   let text = content === undefined ? '' : content.message;
   const to = pdu.destination_addr;
-  if (pdu.ussd_service_op === undefined && !d.ends(pdu) && !d.asks(pdu)) {
+  if (pdu.ussd_service_op === undefined && !d.ends(pdu) && !d.asks(pdu) && !d.notifies(pdu)) {
     tell({ event: 'sms', to, text });
     return;
   }
@@ -123,18 +134,24 @@ function submitted(dialect, pdu) {
   assert.strictEqual(pdu.source_addr, '700');
   assert.strictEqual(pdu.registered_delivery, 0, 'a receipt is asked for');
   assert.strictEqual(pdu.data_coding, d.coding);
-  const last = d.ends(pdu);
-  assert(last || d.asks(pdu), `operation ${pdu.ussd_service_op} ${pdu.service_type} is none of the dialect's`);
   if (d.service_type !== '') assert.strictEqual(pdu.service_type, d.service_type);
-  const phone = phones[to];
+  let phone = phones[to];
+  const notice = d.notifies(pdu) || (phone === undefined && d.lets(pdu));
+  if (phone === undefined && (notice || d.asks(pdu))) {
+    phone = phones[to] = { dialect, session: d.session(pdu), waits: true, pushed: true };
+  }
+  const last = d.ends(pdu) || (phone !== undefined && phone.pushed === true && d.lets(pdu));
+  assert(last || notice || d.asks(pdu), `operation ${pdu.ussd_service_op} ${pdu.service_type} is none of the dialect's`);
   assert(phone !== undefined && phone.dialect === dialect, 'no session');
   assert(phone.waits, 'a screen that nobody asked for');
-  phone.session.answered(pdu, last);
+  const bit = pdu.its_session_info !== undefined && d.session !== nothing && (pdu.its_session_info[1] & 1) === 1;
+  phone.session.answered(pdu, notice ? bit : last);
   if (Buffer.isBuffer(text)) text = gsm.decode(text);
   assert(Buffer.from(gsm.encode(text)).length <= 182, 'longer than a screen');
   phone.waits = false;
-  if (last) delete phones[to];
-  tell({ event: 'screen', to, text, last });
+  if (notice) send(dialect, to, phone, d.acknowledge, '', false);
+  if (last || notice) delete phones[to];
+  tell({ event: 'screen', to, text, last: last || notice });
 }
 
 function send(dialect, from, phone, operation, text, end) {
@@ -144,7 +161,7 @@ function send(dialect, from, phone, operation, text, end) {
     service_type: d.service_type, source_addr_ton: 1, source_addr_npi: 1, source_addr: from,
     dest_addr_npi: 1, destination_addr: '700', data_coding: d.coding,
     [d.pdu === 'data_sm' ? 'message_payload' : 'short_message']: payload,
-    ...operation, ...phone.session.own(end), ...d.more(phone.imsi),
+    ...operation, ...phone.session.own(end), ...(phone.imsi === undefined ? {} : d.more(phone.imsi)),
   };
   if (d.codeInText && operation === d.begin) pdu.destination_addr = '';
   phone.waits = true;
