@@ -62,7 +62,7 @@ func newMetrics() *metrics {
 		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_receipts_total",
 			Help: "Delivery receipts by state; parked: nothing waited for them yet."}, []string{"state"}),
 		dialogues: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starhash_ussd_dialogues_total",
-			Help: "USSD dialogues: begun, ended, aborted, expired, pushed, verdict by SMS, unsent screens."}, []string{"event"}),
+			Help: "USSD dialogues: begun, ended, aborted, expired, pushed, notified, verdict by SMS, unsent screens."}, []string{"event"}),
 		ussdSteps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "starhash_ussd_step_seconds",
 			Help: "From a USSD message to its screen, the bank's time included.", Buckets: seconds}, []string{"kind", "result"}),
 		alarms: prometheus.NewCounter(prometheus.CounterOpts{Name: "starhash_alarms_total",

@@ -83,6 +83,9 @@ type USSDConfig struct {
 	Verdict time.Duration `mapstructure:"verdict"`
 	// SMSPIN is whether an SMS may hold a PIN: allowed, push or code.
 	SMSPIN string `mapstructure:"sms_pin"`
+	// Notices shows what a subscriber received on the screen too, by a USSN request;
+	// the SMS goes out in any case.
+	Notices bool `mapstructure:"notices"`
 	// Billers are those that the menu lists, with the bank's codes.
 	Billers []Biller `mapstructure:"billers"`
 }

@@ -303,6 +303,9 @@ func (g *Gateway) finish(ctx context.Context, partition int, entry string, tx *T
 		return false, err
 	}
 	g.verdicts.tell(tx.ID, out[0].Text)
+	for _, notice := range out[1:] {
+		g.notify(ctx, notice.Bind, notice.To, notice.Text)
+	}
 	g.note(tx.MSISDN, tx.Reference, "verdict", r.Outcome.String())
 	g.metrics.transactions.WithLabelValues(tx.Kind.String(), r.Outcome.String()).Inc()
 	g.metrics.duration.Observe(time.Since(tx.Accepted).Seconds())

@@ -142,6 +142,38 @@ func (g *Gateway) prompt(ctx context.Context, in *mo, sub Subscriber, payee stri
 	return nil
 }
 
+// notify shows a notice on a phone's screen, beside the SMS: a USSN request, which
+// takes no answer but the phone's own. It is tried once; whoever is in a session, or
+// off, has the SMS.
+func (g *Gateway) notify(ctx context.Context, bind, msisdn, text string) {
+	esme := g.bind(bind)
+	if !g.cfg.USSD.Notices || esme == nil {
+		return
+	}
+	select {
+	case g.ussdSlots <- struct{}{}:
+	default:
+		return
+	}
+	g.openings.Go(func() {
+		defer func() { <-g.ussdSlots }()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ussdAnswer)
+		defer cancel()
+		way := g.dialectOf(esme.Config())
+		phone := smpp.Address{TON: 1, NPI: 1, Addr: msisdn}
+		command, m, err := way.Submit(dialect.Message{Kind: dialect.Notify, Subscriber: phone, Code: smpp.Address{Addr: g.cfg.ServiceCode},
+			Session: way.NewSession(rand.Uint64(), phone), Text: []byte(text), NetworkInitiated: true})
+		if err == nil {
+			_, err = esme.Send(ctx, command, m)
+		}
+		if err != nil {
+			g.log.Debug("USSD notice not shown", "bind", bind, "error", err)
+			return
+		}
+		g.metrics.dialogues.WithLabelValues("notified").Inc()
+	})
+}
+
 // bind is the session of a name that can submit, or nil.
 func (g *Gateway) bind(name string) *smpp.ESME {
 	for _, b := range g.binds {

@@ -150,3 +150,15 @@ func TestCode(t *testing.T) {
 	r.code(tendai)
 	r.nothingMore(tendai)
 }
+
+// What a subscriber received is on the screen too, and comes by SMS in any case.
+func TestNoticeOnTheScreen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.gateway(1, func(c *Config) { c.USSD.Notices = true })
+	r.sms(tendai, sendFive)
+	r.shows(r.prompted(rudo), "notify", "received. USD 5.00 from T***")
+	r.says(rudo, "received. USD 5.00 from T***")
+	r.says(tendai, "USD 5.00 sent")
+	r.shows(r.dial(rudo, "*700#"), "ask", "Send money") // the notice's session is over
+}
