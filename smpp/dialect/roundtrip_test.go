@@ -86,6 +86,60 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// What a dialect does not have is said in another way, or not at all.
+func TestWhatDialectsLack(t *testing.T) {
+	set := load(t)
+	for _, tt := range []struct {
+		name   string
+		m      dialect.Message
+		op     byte
+		wrong  error
+		onAir  dialect.Kind // as the network reads it
+		isLast bool
+	}{
+		{"plain", dialect.Message{Kind: dialect.End, NetworkInitiated: true}, 17, nil, dialect.End, true},
+		{"comverse", dialect.Message{Kind: dialect.End, NetworkInitiated: true}, 131, nil, dialect.Notify, true},
+		{"comverse", dialect.Message{Kind: dialect.End}, 17, nil, dialect.End, true},
+		{"mica", dialect.Message{Kind: dialect.Release}, 17, nil, dialect.End, true},
+		{"tata", dialect.Message{Kind: dialect.Release}, 2, nil, dialect.End, true},
+		{"plain", dialect.Message{Kind: dialect.Release}, 128, nil, dialect.Release, true},
+		{"plain", dialect.Message{Kind: dialect.Reply}, 0, dialect.ErrOperation, 0, false},
+		{"plain", dialect.Message{}, 0, dialect.ErrOperation, 0, false},
+	} {
+		d, _ := set.Get(tt.name)
+		tt.m.Session = d.NewSession(7, smpp.Address{})
+		_, pdu, err := d.Submit(tt.m)
+		if !errors.Is(err, tt.wrong) {
+			t.Errorf("%s, %s: %v", tt.name, tt.m.Kind, err)
+		}
+		if err != nil {
+			continue
+		}
+		op, _ := pdu.TLVs.Get(smpp.TagUSSDServiceOp)
+		got, err := d.Submitted(pdu)
+		if len(op) != 1 || op[0] != tt.op || err != nil || got.Kind != tt.onAir || got.Last != tt.isLast {
+			t.Errorf("%s, %s: operation %d is %s, %v", tt.name, tt.m.Kind, op, got.Kind, err)
+		}
+	}
+	// A session number that the dialect demands, and one of another dialect.
+	comverse, _ := set.Get("comverse")
+	for _, echo := range [][]byte{nil, {1, 2}, make([]byte, 9)} {
+		if _, _, err := comverse.Submit(dialect.Message{Kind: dialect.Ask, Session: dialect.Session{Echo: echo}}); !errors.Is(err, dialect.ErrSession) {
+			t.Errorf("%d octets: %v", len(echo), err)
+		}
+	}
+	// The reason of an abort chooses its value.
+	data, _ := set.Get("data-sm")
+	_, pdu, err := data.Deliver(dialect.Message{Kind: dialect.Abort, Reason: "the network failed"})
+	if op, _ := pdu.TLVs.Get(smpp.TagUSSDServiceOp); err != nil || len(op) != 1 || op[0] != 66 {
+		t.Errorf("operation %d, %v", op, err)
+	}
+	umr, _ := set.Get("comverse-umr")
+	if _, _, err := umr.Deliver(dialect.Message{Kind: dialect.Abort, Session: umr.NewSession(1, smpp.Address{})}); !errors.Is(err, dialect.ErrOperation) {
+		t.Errorf("an abort where there is none: %v", err)
+	}
+}
+
 // A screen is 160 octets.
 func TestScreens(t *testing.T) {
 	set := load(t)
