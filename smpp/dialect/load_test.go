@@ -106,3 +106,45 @@ func TestLike(t *testing.T) {
 		t.Error("the operator's file does not take the place of ours")
 	}
 }
+
+// Whatever an operator writes, Load answers; and what it takes, it can speak.
+func FuzzLoad(f *testing.F) {
+	files, err := fs.Glob(configs.Dialects, "*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(configs.Dialects, name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		set, err := dialect.Load(configs.Dialects, fstest.MapFS{"x.yaml": {Data: text}})
+		if err != nil {
+			if e := (*configs.Error)(nil); !errors.As(err, &e) {
+				t.Fatalf("%v is no *configs.Error", err)
+			}
+			return
+		}
+		d, _ := set.Get("x")
+		to := smpp.Address{Addr: "263771000001"}
+		m := dialect.Message{Kind: dialect.Begin, Subscriber: to, Code: smpp.Address{Addr: "700"}, Session: d.NewSession(7, to), Text: []byte("*700#")}
+		_, pdu, err := d.Deliver(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Delivered(pdu)
+		if err != nil || got.Kind != dialect.Begin || string(got.Text) != "*700#" || got.Session.Key != m.Session.Key || !d.Is(pdu) {
+			t.Fatalf("%s %v", show(got), err)
+		}
+		got.Kind, got.Text = dialect.End, []byte("Bye")
+		if _, pdu, err = d.Submit(got); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := d.Submitted(pdu); err != nil || back.Kind != dialect.End || back.Session.Key != m.Session.Key {
+			t.Fatalf("%s %v", show(back), err)
+		}
+	})
+}
