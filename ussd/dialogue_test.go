@@ -42,6 +42,26 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
+// TestDocumentedDialogue goes through the example of docs/menus.md.
+func TestDocumentedDialogue(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "menus.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(page), "```yaml\nlanguage: en")
+	example, _, closed := strings.Cut(example, "```")
+	if !ok || !closed {
+		t.Fatal("docs/menus.md has no example")
+	}
+	d, err := ReadDialogues("docs/menus.md", []byte("language: en"+example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range d.Try(load(t)) {
+		t.Error(p)
+	}
+}
+
 // rewrite fills in what the menus do; the head of comments stays.
 func rewrite(t *testing.T, m *Menus, content []byte) []byte {
 	t.Helper()

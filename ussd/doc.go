@@ -24,7 +24,4 @@
 // What is not here: sessions and their time limits, who the subscriber is, what is
 // sealed and sent. The package knows neither subscribers nor banks, nor the
 // dialects of SMPP (smpp/dialect).
-//
-// screen.go has the recognition of a USSD session without dialogue, in the plain
-// dialect, as long as the gateway uses it.
 package ussd

@@ -21,7 +21,7 @@ func load(t testing.TB) *Menus {
 func env() Env {
 	return Env{
 		Language: "en",
-		Facts:    map[string]bool{"registered": true, "favourites": true},
+		Facts:    map[string]bool{"registered": true, "favourites": true, "bills": true},
 		Values:   map[string]string{"service_code": "*700#", "short_code": "7001", "msisdn": "263771000001"},
 	}
 }

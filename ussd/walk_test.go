@@ -227,7 +227,6 @@ func TestQuit(t *testing.T) {
 // what is dialled behind a query in no stored state.
 func TestDialledPINs(t *testing.T) {
 	m, e := load(t), env()
-	e.Facts["bills"] = true
 	for _, dialled := range []string{
 		"*700*2*" + sentinel + "#", "*700*8*" + sentinel + "*" + sentinel + "#", "*700*1*0771000002*500*" + sentinel + "#",
 		"*700*1*1*1*500*" + sentinel + "#", "*700*5*1*ACC*2*" + sentinel + "#", "*700*4*1*2*" + sentinel + "*1*2#",
