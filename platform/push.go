@@ -162,7 +162,7 @@ func (g *Gateway) notify(ctx context.Context, bind, msisdn, text string) {
 		way := g.dialectOf(esme.Config())
 		phone := smpp.Address{TON: 1, NPI: 1, Addr: msisdn}
 		command, m, err := way.Submit(dialect.Message{Kind: dialect.Notify, Subscriber: phone, Code: smpp.Address{Addr: g.cfg.ServiceCode},
-			Session: way.NewSession(rand.Uint64(), phone), Text: []byte(text), NetworkInitiated: true})
+			Session: way.NewSession(rand.Uint64(), phone), Text: []byte(text), Last: true, NetworkInitiated: true})
 		if err == nil {
 			_, err = esme.Send(ctx, command, m)
 		}

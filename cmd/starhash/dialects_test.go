@@ -37,6 +37,7 @@ func TestEveryDialect(t *testing.T) {
 	r.startBank()
 	n := startNode(r, "ussd.cjs")
 	r.bindEveryDialect(set.Names(), n.await("listening").Port)
+	r.set("gateway", "STARHASH_USSD_SMS_PIN=push")
 	r.startGateway()
 	for range set.Names() {
 		n.await("bound")
@@ -53,6 +54,9 @@ func TestEveryDialect(t *testing.T) {
 			r.moved(c.person, decimal(10000-amount), amina, decimal(cents))
 			c.hangUp()
 			r.moved(c.person, decimal(10000-amount), amina, decimal(cents))
+			cents += 211
+			c.pushed()
+			r.moved(c.person, decimal(10000-amount-211), amina, decimal(cents))
 		})
 		if !ok {
 			t.FailNow()
@@ -142,6 +146,22 @@ func (c caller) hangUp() {
 	c.dial("*700#", `1 Go on\n2 Start again`)
 	if e := c.reply("99", `^Goodbye`); !e.Last {
 		c.n.t.Fatalf("99 does not end it: %+v", e)
+	}
+}
+
+// pushed sends an order by SMS without its PIN, which the gateway asks for on a screen.
+func (c caller) pushed() {
+	c.n.t.Helper()
+	c.n.order(order{Do: "sms", From: c.person.msisdn, To: shortCode, Dialect: c.smsc, Text: "SEND 2.11 0771000003"})
+	if e := c.n.await("screen"); e.To != c.person.msisdn || e.Last || !regexp.MustCompile(`^Send USD 2\.11 to A.*, as you asked by SMS\. Type your PIN`).MatchString(e.Text) {
+		c.n.t.Fatalf("the push shows %+v", e)
+	}
+	e := c.reply("4826", `done\. USD 2\.11 sent to A`)
+	if !e.Last {
+		c.reply("99", `^Goodbye`)
+	}
+	if sms := c.n.await("sms"); sms.To != c.person.msisdn || !strings.Contains(sms.Text, "done. USD 2.11 sent") {
+		c.n.t.Fatalf("the SMS is %+v", sms)
 	}
 }
 

@@ -131,19 +131,19 @@ function submitted(dialect, pdu) {
     return;
   }
   assert.strictEqual(pdu.command, d.answers);
-  assert.strictEqual(pdu.source_addr, '700');
   assert.strictEqual(pdu.registered_delivery, 0, 'a receipt is asked for');
   assert.strictEqual(pdu.data_coding, d.coding);
   if (d.service_type !== '') assert.strictEqual(pdu.service_type, d.service_type);
   let phone = phones[to];
   const notice = d.notifies(pdu) || (phone === undefined && d.lets(pdu));
   if (phone === undefined && (notice || d.asks(pdu))) {
-    phone = phones[to] = { dialect, session: d.session(pdu), waits: true, pushed: true };
+    phone = phones[to] = { dialect, session: d.session(pdu), waits: true, pushed: true, code: pdu.source_addr };
   }
   const last = d.ends(pdu) || (phone !== undefined && phone.pushed === true && d.lets(pdu));
   assert(last || notice || d.asks(pdu), `operation ${pdu.ussd_service_op} ${pdu.service_type} is none of the dialect's`);
   assert(phone !== undefined && phone.dialect === dialect, 'no session');
   assert(phone.waits, 'a screen that nobody asked for');
+  assert.strictEqual(pdu.source_addr, phone.code);
   const bit = pdu.its_session_info !== undefined && d.session !== nothing && (pdu.its_session_info[1] & 1) === 1;
   phone.session.answered(pdu, notice ? bit : last);
   if (Buffer.isBuffer(text)) text = gsm.decode(text);
@@ -159,7 +159,7 @@ function send(dialect, from, phone, operation, text, end) {
   const payload = gsm.encode(text);
   const pdu = {
     service_type: d.service_type, source_addr_ton: 1, source_addr_npi: 1, source_addr: from,
-    dest_addr_npi: 1, destination_addr: '700', data_coding: d.coding,
+    dest_addr_npi: 1, destination_addr: phone.code, data_coding: d.coding,
     [d.pdu === 'data_sm' ? 'message_payload' : 'short_message']: payload,
     ...operation, ...phone.session.own(end), ...(phone.imsi === undefined ? {} : d.more(phone.imsi)),
   };
@@ -169,8 +169,9 @@ function send(dialect, from, phone, operation, text, end) {
 }
 
 const orders = {
+  sms: (o) => binds[o.dialect].deliver_sm({ source_addr_ton: 1, source_addr_npi: 1, source_addr: o.from, destination_addr: o.to, short_message: o.text }),
   dial(o) {
-    const phone = { dialect: o.dialect, imsi: o.imsi, session: dialects[o.dialect].session() };
+    const phone = { dialect: o.dialect, imsi: o.imsi, code: '700', session: dialects[o.dialect].session() };
     phones[o.from] = phone;
     send(o.dialect, o.from, phone, dialects[o.dialect].begin, o.text, false);
   },
