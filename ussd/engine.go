@@ -101,7 +101,7 @@ func (m *Menus) Step(env Env, s State, in Input) Result {
 		t.verdict(*in.Verdict)
 	case s.Waiting != "":
 		return t.last(t.w.screen(screenWaiting, t))
-	case s.Screen != screenResume && s.Screen != screenVerdict && m.Screens[s.Screen] == nil:
+	case !t.known():
 		t.start(reasonChanged)
 	default:
 		if r, over := t.typed(in.Text); over {
@@ -188,9 +188,24 @@ func (t *turn) start(reason string) {
 	}
 }
 
+// known says whether the state is at a screen of these menus: it may be of others,
+// which have been replaced since.
+func (t *turn) known() bool {
+	switch t.s.Screen {
+	case screenResume:
+		return t.s.Old != nil
+	case screenVerdict:
+		return t.s.Text != ""
+	}
+	return t.m.Screens[t.s.Screen] != nil
+}
+
 // run goes on from where the state is to what the caller has to do.
 func (t *turn) run() Result {
 	for {
+		if !t.known() {
+			t.start(reasonChanged)
+		}
 		if q := t.query(); q != nil {
 			t.s.ahead = t.ahead.keep()
 			return Result{State: t.s, Query: q, Secret: t.secret}

@@ -15,7 +15,7 @@ import (
 // show is the screen of the state.
 func (t *turn) show() Result {
 	pages := t.pages()
-	t.s.Page = min(t.s.Page, len(pages)-1)
+	t.s.Page = max(0, min(t.s.Page, len(pages)-1))
 	last := t.s.Page == len(pages)-1
 	sc := t.m.Screens[t.s.Screen]
 	end := last && (t.s.Screen == screenVerdict || sc != nil && sc.End)
@@ -164,10 +164,27 @@ func budget(ucs2 bool) int {
 	return ScreenSeptets
 }
 
+// asciiSeptets are the septets of ASCII characters, 0 for those that GSM 03.38 does
+// not have: lists are measured line by line at every step.
+var asciiSeptets = func() (n [utf8.RuneSelf]byte) {
+	for r := range n {
+		septets, _ := smpp.Septets(string(rune(r)))
+		n[r] = byte(septets)
+	}
+	return n
+}()
+
 // width is the septets of a text in GSM 03.38, or the 16-bit units in UCS2.
 func width(s string, ucs2 bool) (n int) {
 	if !ucs2 {
-		n, _ = smpp.Septets(s)
+		for _, r := range s {
+			if r < utf8.RuneSelf {
+				n += int(asciiSeptets[r])
+			} else {
+				w, _ := smpp.Septets(string(r))
+				n += w
+			}
+		}
 		return n
 	}
 	for _, r := range s {
@@ -210,8 +227,11 @@ func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 // alphabets lose their accents or become "?", and control characters but line
 // ends become blanks.
 func (w *words) clean(s string) string {
-	n, ok := smpp.Septets(s)
-	if ok && n == len(s) && !strings.ContainsFunc(s, unicode.IsControl) {
+	plain := true
+	for i := range len(s) {
+		plain = plain && s[i] >= ' ' && s[i] < utf8.RuneSelf && asciiSeptets[s[i]] > 0
+	}
+	if plain {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
