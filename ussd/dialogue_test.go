@@ -159,3 +159,19 @@ dialogues:
 		t.Errorf("unknown key: %v", err)
 	}
 }
+
+func FuzzDialogues(f *testing.F) {
+	f.Add([]byte("language: en\ndialogues:\n  - name: x\n    dial: \"*700*2#\"\n    steps:\n      - screen: x\n      - type: \"1\"\n        screen: y\n      - redial: true\n        screen: z\n"))
+	f.Add([]byte("dialogues: [{push: main, steps: [{}, {type: }, {redial: true}]}]"))
+	f.Add([]byte("answers: {payee: }\nfacts: [registered]\ndialogues: [{dial: '*1*1*0771000002', facts: , steps: [{screen: }]}]"))
+	m := load(f)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if d, err := ReadDialogues("f.yaml", content); err == nil {
+			for _, p := range d.Try(m) {
+				if p.Message == "" {
+					t.Fatal("a problem without words")
+				}
+			}
+		}
+	})
+}
