@@ -172,6 +172,9 @@ func (t *turn) read(kind string, text []byte) (v Value, reason string) {
 	case "account":
 		return readPrintable(text, reasonBadAccount)
 	case "text":
+		if bytes.IndexFunc(text, unicode.IsLetter) < 0 { // digits alone may be a PIN
+			return v, reasonBadText
+		}
 		return readPrintable(text, reasonBadText)
 	case "biller":
 		return readBiller(text)
