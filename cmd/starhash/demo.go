@@ -245,6 +245,7 @@ func (d *demo) show(ctx context.Context, phones *errgroup.Group, in io.Reader, h
 	if err := d.accounts(ctx, "Accounts after:"); err != nil {
 		return err
 	}
+	d.screen.print("Phones to dial and write on: http://%s", d.smsc.HTTPAddr())
 	d.screen.print("Phones are steered over HTTP at http://%s; from another terminal:", d.smsc.HTTPAddr())
 	d.screen.print("  starhash phone sms --smsc http://%s --from 263771000001 --to %s \"BAL 1234\"", d.smsc.HTTPAddr(), demoShortCode)
 	d.screen.print("  starhash phone ussd --smsc http://%s --from 263771000001 \"*700#\"", d.smsc.HTTPAddr())

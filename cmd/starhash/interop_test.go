@@ -224,21 +224,28 @@ type order struct {
 	IMSI       string         `json:"imsi,omitempty"`
 }
 
+// nodeModules gives a folder with a package's dependencies: the package's own, where
+// somebody has installed them there, or a copy.
+func nodeModules(t *testing.T, source, into string) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(source, "node_modules")); err == nil {
+		return source
+	}
+	dir := filepath.Join(into, filepath.Base(source))
+	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	return dir
+}
+
 func startNode(r *rig, script string) *node {
 	t := r.t
-	const source = "testdata/node-smsc"
-	dir := source
-	if _, err := os.Stat(filepath.Join(source, "node_modules")); err != nil {
-		dir = filepath.Join(r.dir, "node-smsc")
-		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
-			t.Fatal(err)
-		}
-		c := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-		c.Dir = dir
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-	}
+	dir := nodeModules(t, "testdata/node-smsc", r.dir)
 	n := &node{t: t, events: make(chan event, 100)}
 	c := exec.Command("node", script)
 	c.Dir, c.Stderr = dir, new(logBuffer)

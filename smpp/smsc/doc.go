@@ -57,6 +57,8 @@
 //	GET  /phones/263771000001/ussd?after=0&wait=10s                {"screens":[{"n":1,"session":1,...}]}: type USSDScreen
 //	GET  /wire?after=0&wait=10s                                    {"pdus":[{"n":1,"command":"deliver_sm",...}]}: type WirePDU
 //	GET  /gateway/steps?after=0&wait=10s                           what the gateway's admin port answers
+//	GET  /news?phone=263771000001,0,0&wire=0&steps=0&wait=10s       all of these that the page of phones shows: type newsBody
+//	GET  /                                                         that page
 //	GET  /faults, PUT /faults {"delay":"200ms","throttle":3}       type Faults
 //	POST /drop                                                     {"dropped":1}
 //	POST /unbind                                                   {"unbound":1}
@@ -86,6 +88,7 @@
 //	mo.go          what phones send; split.go its parts; queue.go where it waits
 //	phones.go      phones and inboxes
 //	ussd.go        USSD sessions; handset.go what people do in them, ussdnet.go ESMEs and time
+//	page.go        the page of phones, folder page, and its news
 //	tap.go         what passes, redacted, for GET /wire
 //	faults.go      Faults, Chaos; magic.go the numbers; dice.go, latency.go chance; hostile.go PDUs to stumble over
 //	ranges.go      address_range; outbind.go, tls.go ways to connect

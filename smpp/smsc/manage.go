@@ -111,6 +111,7 @@ func (s *SMSC) manage() http.Handler {
 		"DELETE /phones/{msisdn}/ussd": s.deleteUSSD,
 		"GET /phones/{msisdn}/ussd":    s.getUSSD,
 		"GET /wire":                    s.getWire,
+		"GET /news":                    s.getNews,
 		"GET /gateway/steps":           s.getSteps,
 		"GET /faults":                  s.getFaults,
 		"PUT /faults":                  s.putFaults,
@@ -130,7 +131,9 @@ func (s *SMSC) manage() http.Handler {
 			s.reply(w, v, err)
 		})
 	}
-	// No page in a browser may steer the simulator of the one who looks at it.
+	mux.HandleFunc("GET /{$}", servePage)
+	mux.HandleFunc("GET /page/{file}", servePage)
+	// No page of others in a browser may steer the simulator of the one who looks at it.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 

@@ -75,9 +75,15 @@ func (s *SMSC) getSteps(r *http.Request) (any, error) {
 	}
 	cancel() // the gateway waits; the request's own end still counts
 	deadline, _ := ctx.Deadline()
-	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {max(time.Until(deadline), 0).Round(time.Millisecond).String()}}
+	wait := max(time.Until(deadline), 0)
 	ctx, cancel = context.WithTimeout(r.Context(), maxWait+dialTime)
 	defer cancel()
+	return s.askSteps(ctx, after, wait)
+}
+
+// askSteps asks the gateway for steps; it waits for one that long.
+func (s *SMSC) askSteps(ctx context.Context, after uint64, wait time.Duration) (json.RawMessage, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {wait.Round(time.Millisecond).String()}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.cfg.GatewayAdmin, "/")+"/steps?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
