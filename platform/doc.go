@@ -14,7 +14,7 @@
 //
 // The way of a USSD message:
 //
-//	deliver_sm ─▶ ussd.go      acknowledged when it is understood
+//	deliver_sm ─▶ ussd.go      acknowledged when it is understood; a subscriber's in order: turns.go
 //	dialogue   ─▶ dialogues.go one step (package ussd), stored if nobody was first
 //	              queries.go   what the menus ask: names, number book, orders
 //	              intents.go   an order: into the journal, as above; a wait for the verdict

@@ -42,6 +42,7 @@ type Gateway struct {
 	dialects  *dialect.Set
 	menus     atomic.Pointer[ussd.Menus]
 	ussdSlots chan struct{}
+	turns     turns
 	verdicts  verdicts
 	feed      feed // what /steps shows
 

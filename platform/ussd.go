@@ -35,6 +35,7 @@ type call struct {
 	sub     Subscriber
 	found   bool // there is such a subscriber
 	pushed  bool // we began the session
+	turn    turn
 }
 
 // takeUSSD takes a message of a USSD session. It is acknowledged when it is
@@ -63,9 +64,11 @@ func (g *Gateway) takeUSSD(ctx context.Context, d *smpp.Delivery, way *dialect.D
 		m.Wipe()
 		return smpp.StatusTempAppErr
 	}
+	c.turn = g.turns.take(c.msisdn)
 	g.openings.Go(func() {
 		defer func() { <-g.ussdSlots }()
 		defer c.m.Wipe()
+		defer c.turn.over()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.USSD.Verdict+2*ussdAnswer)
 		defer cancel()
 		c.take(ctx)
@@ -112,6 +115,9 @@ func (c *call) take(ctx context.Context) {
 
 func (c *call) step(ctx context.Context) error {
 	g := c.g
+	if err := c.turn.wait(ctx); err != nil {
+		return err
+	}
 	old, err := g.loadDialogue(ctx, c.msisdn)
 	if err != nil {
 		return err
@@ -195,7 +201,8 @@ func (c *call) reply(ctx context.Context, d *dialogue) error {
 		return nil
 	}
 	if c.repeated(d) {
-		if d.Last.Screen != "" { // else the first is still at work, and will answer
+		// While the first is at work, or was when this one came, its screen answers both.
+		if d.Last.Screen != "" && c.at.After(d.Stepped) {
 			c.show(ctx, d.Last.Screen, d.Last.End)
 		}
 		return nil
@@ -271,6 +278,7 @@ func (c *call) goOn(ctx context.Context, env ussd.Env, d *dialogue, before strin
 				return err // stored by another step: this one has not happened
 			}
 			before = d.version
+			c.turn.over() // from here the order goes its way, whatever comes
 			text, err := c.do(ctx, d, intent)
 			if err != nil {
 				return err

@@ -102,6 +102,11 @@ const server = smpp.createServer((s) => {
           break;
         case 'submit_sm':
         case 'data_sm':
+          if (isUSSD(dialects[dialect], pdu) && phones[pdu.destination_addr]?.gone) {
+            s.send(pdu.response({ command_status: smpp.ESME_RDELIVERYFAILURE })); // the subscriber has hung up
+            tell({ event: 'lost', to: pdu.destination_addr });
+            break;
+          }
           s.send(pdu.response({ message_id: `n${++messages}` }));
           submitted(dialect, pdu);
           break;
@@ -120,13 +125,15 @@ const server = smpp.createServer((s) => {
 });
 server.listen(0, '127.0.0.1', () => tell({ event: 'listening', port: server.address().port }));
 
+const isUSSD = (d, pdu) => pdu.ussd_service_op !== undefined || d.ends(pdu) || d.asks(pdu) || d.notifies(pdu);
+
 // submitted is an SMS, or the next screen of a dialogue.
 function submitted(dialect, pdu) {
   const d = dialects[dialect];
   const content = pdu.command === 'data_sm' ? pdu.message_payload : pdu.short_message;
   let text = content === undefined ? '' : content.message;
   const to = pdu.destination_addr;
-  if (pdu.ussd_service_op === undefined && !d.ends(pdu) && !d.asks(pdu) && !d.notifies(pdu)) {
+  if (!isUSSD(d, pdu)) {
     tell({ event: 'sms', to, text });
     return;
   }
@@ -139,7 +146,7 @@ function submitted(dialect, pdu) {
   if (phone === undefined && (notice || d.asks(pdu))) {
     phone = phones[to] = { dialect, session: d.session(pdu), waits: true, pushed: true, code: pdu.source_addr };
   }
-  const last = d.ends(pdu) || (phone !== undefined && phone.pushed === true && d.lets(pdu));
+  const last = phone?.pushed && d.lets !== standard.lets ? d.lets(pdu) : d.ends(pdu);
   assert(last || notice || d.asks(pdu), `operation ${pdu.ussd_service_op} ${pdu.service_type} is none of the dialect's`);
   assert(phone !== undefined && phone.dialect === dialect, 'no session');
   assert(phone.waits, 'a screen that nobody asked for');
@@ -183,7 +190,7 @@ const orders = {
   abort(o) {
     const phone = phones[o.from];
     const d = dialects[phone.dialect];
-    delete phones[o.from];
+    phones[o.from] = { gone: true };
     if (d.abort !== undefined) send(phone.dialect, o.from, phone, d.abort, '', true);
   },
 };
