@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -26,15 +27,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"starhash/bank/link"
+	"starhash/smpp/smsc"
 )
 
-// A transfer, a wrong PIN, a PIN change and a bill, and then a search for what they were
+// A transfer, a wrong PIN, a PIN change and a bill, by SMS and by USSD, and then a search for what they were
 // about through all that Redis, the logs and the bank link have seen.
 func TestNothingReadable(t *testing.T) {
 	r := newRig(t)
 	r.loglevel = "debug"
 	r.pin = unlikelyPIN()
-	newPIN, wrongPIN := unlikelyPIN(), unlikelyPIN()
+	newPIN, wrongPIN, thirdPIN := unlikelyPIN(), unlikelyPIN(), unlikelyPIN()
 	p := r.startBankProxy()
 	r.start()
 	watch := watchRedis(t, r.redisAddr)
@@ -58,16 +60,56 @@ func TestNothingReadable(t *testing.T) {
 	}
 	r.moved(tendai, "501.54", chipo, "958.46")
 
+	const favourite = "Zvikomborero"
+	wire := r.phones // the tap is opened by the first look
+	if _, err := wire.Wire(t.Context(), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ text, screen string }{
+		{"*700#", "Send money"},
+		{"1", "number to be paid"},
+		{newPIN, "Not a mobile number"}, // a PIN where none is asked for
+		{"0771000002", `C\*\*\* N\*\*\*`},
+		{"7.13", "PIN"},
+		{wrongPIN, "Wrong PIN"}, {"99", "Goodbye"},
+		{"*700*1*0771000002*7*" + newPIN + "#", "Type your PIN"}, // nor is one used that was dialled
+		{newPIN, `done\. USD 7\.00 sent`},
+		{"1", "name"}, {favourite, "0002"},
+		{"*700*8#", "present PIN"}, {newPIN, "new PIN"}, {thirdPIN, "again"}, {thirdPIN, "PIN is changed"},
+		{"*700*5*1*" + account + "*40#", "PIN"}, {thirdPIN, `done\. USD 40\.00 paid`},
+		{"*700*1#", "Favourites"}, {"1", favourite}, {"99", "Goodbye"},
+	} {
+		sc, err := r.phones.Enter(t.Context(), tendai.msisdn, smsc.USSD{Text: step.text, Wait: smsc.Duration(patience)})
+		if err != nil || !regexp.MustCompile(step.screen).MatchString(sc.Text) {
+			t.Fatalf("the screen is %q, %v; want %q", sc.Text, err, step.screen)
+		}
+	}
+	for _, sms := range []string{`Wrong PIN`, `done\. USD 7\.00 sent`, `PIN is changed`, `done\. USD 40\.00 paid`} {
+		r.expect(tendai, sms)
+	}
+	r.moved(tendai, "454.54", chipo, "965.46")
+	pdus, err := wire.Wire(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tapped, err := json.Marshal(pdus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := r.fetch("http://" + r.gatewayAdmin + "/steps?after=0")
+	metrics := r.fetch("http://" + r.gatewayAdmin + "/metrics")
+
 	// What nobody may read.
 	var secrets []secretWord
-	for _, pin := range []string{r.pin, newPIN, wrongPIN} {
+	for _, pin := range []string{r.pin, newPIN, wrongPIN, thirdPIN} {
 		secrets = append(secrets, inAllForms("a PIN", pin)...)
 	}
 	for _, number := range []string{"0771000002", chipo.msisdn} {
 		secrets = append(secrets, inAllForms("the payee", number)...)
 	}
 	secrets = append(secrets, inAllForms("the account", account)...)
-	for _, text := range []string{"417.29", "418.31", "SEND 4", "PIN " + r.pin[:3], "USD 417", "USD 41.17", "done. ", "declined. ", chipo.name} {
+	secrets = append(secrets, inAllForms("the favourite", favourite)...)
+	for _, text := range []string{"417.29", "418.31", "USD 7.13", "SEND 4", "PIN " + r.pin[:3], "USD 417", "USD 41.17", "done. ", "declined. ", chipo.name} {
 		secrets = append(secrets, inAllForms("the text", text)...)
 	}
 	for _, minor := range []uint64{41729, 41831} {
@@ -84,6 +126,8 @@ func TestNothingReadable(t *testing.T) {
 	places["the bank's log"] = []byte(r.bank.log.text())
 	places["the SMSC's log"] = []byte(r.smsc.log.text())
 	places["Redis' log"] = []byte(r.redis.log.text())
+	places["the gateway's steps"], places["the gateway's metrics"] = steps, metrics
+	places["the simulator's wire"] = tapped
 	places["the link's connections"] = []byte(p.wire.text())
 	for _, e := range p.recorded("") {
 		places["the link's messages"] = append(append(places["the link's messages"], e.request...), e.answer...)
@@ -98,8 +142,8 @@ func TestNothingReadable(t *testing.T) {
 	}
 	for _, s := range secrets {
 		for place, all := range places {
-			if s.what == "the payee" && place == "the SMSC's log" {
-				continue // it has to know whom it tells
+			if place == "the SMSC's log" && s.what == "the payee" || place == "the simulator's wire" && s.what != "a PIN" {
+				continue // it has to know whom it tells, and shows what phones read
 			}
 			if i := bytes.Index(all, s.word); i >= 0 {
 				t.Errorf("%s (%q) is in %s: %q", s.what, s.word, place, all[max(0, i-80):min(len(all), i+80)])
@@ -115,6 +159,7 @@ func TestNothingReadable(t *testing.T) {
 	for place, word := range map[string]string{
 		"Redis' keys": canary, "Redis' commands": canary, "Redis' files": canary, "the link's messages": canary,
 		"the gateway's log": "msg=bound", "the bank's log": "kind=transfer", "the SMSC's log": "msg=bound", "Redis' log": "Ready to accept connections",
+		"the gateway's steps": `"step":"verdict"`, "the gateway's metrics": "starhash_ussd_step_seconds", "the simulator's wire": "Send money",
 		"the link's connections": "\x17\x03\x03", // a TLS record of application data
 	} {
 		if !bytes.Contains(places[place], []byte(word)) {
@@ -127,6 +172,21 @@ func TestNothingReadable(t *testing.T) {
 	if len(p.recorded(link.PathTransact)) < 5 {
 		t.Error("the transactions did not go through the proxy")
 	}
+}
+
+// fetch is what an admin port answers.
+func (r *rig) fetch(url string) []byte {
+	r.t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
+	return all
 }
 
 type secretWord struct {
