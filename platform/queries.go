@@ -67,7 +67,14 @@ func (c *call) answer(ctx context.Context, d *dialogue, q *ussd.Query) *ussd.Ans
 // recentLine is one transaction in a list: what is known of it here, which is not
 // what it was about.
 func (g *Gateway) recentLine(language string, tx *Transaction) string {
-	return fmt.Sprintf("%s %s", tx.Accepted.In(g.zone).Format("02/01 15:04"), tx.Reference)
+	text := TextRecentPending
+	switch tx.State {
+	case Done:
+		text = TextRecentDone
+	case Declined:
+		text = TextRecentDeclined
+	}
+	return g.texts.Load().Format(language, text, Args{"date": tx.Accepted.In(g.zone).Format("02/01 15:04"), "ref": tx.Reference})
 }
 
 // named is a bank's answer to a lookup. Where the bank does not know the number the

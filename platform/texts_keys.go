@@ -87,6 +87,9 @@ const (
 	TextCode             TextKey = "code"            // asks for a one-time code
 	TextCodeWrong        TextKey = "code_wrong"
 	TextCodeEnd          TextKey = "code_end"
+	TextRecentDone       TextKey = "recent_done" // lines of a list of orders
+	TextRecentDeclined   TextKey = "recent_declined"
+	TextRecentPending    TextKey = "recent_pending"
 	TextFavouriteAdded   TextKey = "favourite_added"
 	TextFavouriteRemoved TextKey = "favourite_removed"
 	TextFavouritesFull   TextKey = "favourites_full"
@@ -167,6 +170,9 @@ var placeholders = map[TextKey][]string{
 	TextCode:             {"amount", "last4", "otp"},
 	TextCodeWrong:        {"tries"},
 	TextCodeEnd:          nil,
+	TextRecentDone:       {"date", "ref"},
+	TextRecentDeclined:   {"date", "ref"},
+	TextRecentPending:    {"date", "ref"},
 	TextFavouriteAdded:   {"last4"},
 	TextFavouriteRemoved: {"last4"},
 	TextFavouritesFull:   nil,

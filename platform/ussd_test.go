@@ -96,7 +96,7 @@ func TestUSSDKinds(t *testing.T) {
 	r.says(tendai, "Wrong PIN")
 	// The orders are listed, the newest first, and tell their state.
 	list := r.shows(r.dial(tendai, "*700*6#"), "ask", "1 ", "2 ")
-	ref := regexp.MustCompile(`1 \S+ \S+ (\w{8})`).FindStringSubmatch(list.Text)
+	ref := regexp.MustCompile(`1 \S+ \S+ (\w{8}) declined`).FindStringSubmatch(list.Text)
 	if ref == nil {
 		t.Fatalf("%q", list.Text)
 	}
