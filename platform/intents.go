@@ -59,6 +59,12 @@ func (c *call) do(ctx context.Context, d *dialogue, i *ussd.Intent) (string, err
 // out by SMS in any case.
 func (c *call) order(ctx context.Context, d *dialogue, kind link.Kind, values map[string]string) (string, error) {
 	g := c.g
+	switch { // who was there when the dialogue began may not be now
+	case !c.found:
+		return g.texts.Load().Format(c.sub.Language, TextNotRegistered, nil), nil
+	case c.sub.Status != Active:
+		return g.texts.Load().Format(c.sub.Language, TextBlocked, nil), nil
+	}
 	if d.Order == (link.TxID{}) {
 		d.Order = g.keys.TxID()
 	}

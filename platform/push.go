@@ -96,6 +96,13 @@ func (g *Gateway) prompt(ctx context.Context, in *mo, sub Subscriber, payee stri
 	if esme == nil {
 		return errNoBind
 	}
+	// Who is in a session cannot be shown another, and goes on with that one.
+	switch open, err := g.loadDialogue(ctx, in.msisdn); {
+	case err != nil:
+		return err
+	case open != nil && !open.State.Done && open.live(time.Now(), &g.cfg.USSD):
+		return errors.New("another session is open")
+	}
 	way := g.dialectOf(esme.Config())
 	phone := smpp.Address{TON: 1, NPI: 1, Addr: in.msisdn} // international, ISDN: SMPP 3.4 §5.2.5, §5.2.6
 	c := &call{g: g, esme: esme, dialect: way, msisdn: in.msisdn, imsi: in.imsi, at: time.Now(), sub: sub, found: true, pushed: true,

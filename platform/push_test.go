@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"starhash/smpp/smsc"
 )
@@ -70,10 +69,11 @@ func TestPushOnlyTransfers(t *testing.T) {
 func TestPushUnanswered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.gateway(1, func(c *Config) { pushing(c); c.USSD.Step = time.Second })
+	r.gateway(1, pushing)
 	r.dial(tendai, "*700#") // in another session
 	r.sms(tendai, "SEND 5 0771000002")
 	r.says(tendai, "did not confirm your order on the screen; nothing moved")
+	r.shows(r.dial(tendai, "2"), "ask", "Balance") // which goes on
 	r.sms(rudo, "SEND 5 0771999999")
 	r.says(rudo, "no account here")
 	r.nothingMoved()

@@ -358,6 +358,11 @@ func (c *call) seal(d *dialogue, s *ussd.Secret) error {
 		s.PIN.Wipe()
 		return fmt.Errorf("the menus name a PIN %q; want pin, new_pin or new_pin_again", s.Field)
 	}
+	// One order and position is sealed once: link.PINSealer. Whoever types a PIN again
+	// has gone back to the first of them (package ussd), and begins another set.
+	if _, again := d.PINs[s.Field]; again {
+		d.forgetPINs()
+	}
 	if d.Order == (link.TxID{}) {
 		d.Order = c.g.keys.TxID()
 	}

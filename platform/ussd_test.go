@@ -114,6 +114,14 @@ func TestUSSDWhoMayNot(t *testing.T) {
 	}
 	r.shows(r.dial(tendai, "*700#"), "end", "blocked")
 	r.shows(r.dial(tendai, "*700*1*0771000002*5#"), "end", "blocked")
+	// Also who is blocked while the dialogue is open.
+	r.shows(r.dial(rudo, "*700*1*0771000001*5#"), "ask", "PIN")
+	if err := g.store.setSubscriber(t.Context(), rudo, "status", string(Blocked)); err != nil {
+		t.Fatal(err)
+	}
+	if sc := r.dial(rudo, "2468"); !strings.Contains(sc.Text, "blocked; nothing moved") {
+		t.Errorf("%+v", sc)
+	}
 	r.nothingMoved()
 }
 
@@ -266,4 +274,44 @@ func TestUSSDExpired(t *testing.T) {
 	}
 	r.shows(r.dial(tendai, "1357"), "end", "session is over", "*700#")
 	r.nothingMoved()
+}
+
+// Whoever goes back among the PIN screens types all of them again, under another
+// order number: a capsule's key seals once.
+func TestUSSDPINAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	g := r.gateway(1, nil)
+	order := func() link.TxID {
+		t.Helper()
+		d, err := g.loadDialogue(t.Context(), tendai)
+		if err != nil || d == nil {
+			t.Fatal(d, err)
+		}
+		return d.Order
+	}
+	seen := map[link.TxID]bool{}
+	fresh := func() {
+		t.Helper()
+		if o := order(); seen[o] || o == (link.TxID{}) {
+			t.Errorf("order %s is used again", o)
+		} else {
+			seen[o] = true
+		}
+	}
+	r.shows(r.dial(tendai, "*700*8#", "1357"), "ask", "new PIN")
+	fresh()
+	r.shows(r.dial(tendai, "0"), "ask", "present PIN")
+	r.dial(tendai, "1357")
+	fresh()
+	r.shows(r.dial(tendai, "2469"), "ask", "again")
+	r.shows(r.dial(tendai, "0"), "ask", "present PIN") // not the new one alone
+	r.dial(tendai, "1357")
+	fresh()
+	r.shows(r.dial(tendai, "00", "2"), "ask", "Balance") // home, and another order
+	r.shows(r.dial(tendai, "1357"), "end", "Balance USD 100.00")
+	r.says(tendai, "Balance USD 100.00")
+	r.shows(r.dial(tendai, "*700*8#", "1357", "2469", "0", "1357", "2469", "2469"), "end", "PIN is changed")
+	r.says(tendai, "PIN is changed")
+	r.shows(r.dial(tendai, "*700*2#", "2469"), "end", "Balance")
 }

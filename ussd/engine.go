@@ -368,20 +368,31 @@ func (t *turn) arrive(screen string) {
 	t.s.Screen, t.s.Page, t.s.Reason, t.s.Items, t.s.Listed, t.s.Text = screen, 0, "", nil, false, ""
 }
 
-// back goes to the screen before, and forgets what leaving it had set.
+// back goes to the screen before, and forgets what leaving it had set. Out of a row
+// of PIN screens it goes to the first: PINs are not kept here, and whoever keeps them
+// sealed them as one set, of which none can be sealed again.
 func (t *turn) back() bool {
-	last := len(t.s.Trail) - 1
-	if last < 0 {
+	if len(t.s.Trail) == 0 {
 		return false
 	}
-	v := t.s.Trail[last]
-	t.s.Trail = t.s.Trail[:last:last]
 	t.s.Values = maps.Clone(t.s.Values)
-	for _, name := range v.Set {
-		delete(t.s.Values, name)
+	for {
+		last := len(t.s.Trail) - 1
+		v := t.s.Trail[last]
+		t.s.Trail = t.s.Trail[:last:last]
+		for _, name := range v.Set {
+			delete(t.s.Values, name)
+		}
+		if last == 0 || !t.asksPIN(v.Screen) || !t.asksPIN(t.s.Trail[last-1].Screen) {
+			t.arrive(v.Screen)
+			return true
+		}
 	}
-	t.arrive(v.Screen)
-	return true
+}
+
+func (t *turn) asksPIN(screen string) bool {
+	sc := t.m.Screens[screen]
+	return sc != nil && sc.pin()
 }
 
 // last is a last screen that says text.
