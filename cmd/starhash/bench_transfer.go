@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,44 +9,28 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"starhash/cmd/starhash/roles"
 	"starhash/smpp/load"
 )
 
 // transferBench is one run of bench transfer.
 type transferBench struct {
+	chainOptions
 	load     load.Config
-	gateways int
-	fsync    string
-	keep     string
-	profiles string
+	profiles string // directory for CPU profiles, or empty
 }
 
 // transferReport is what it shows: the load's report, what the bank's ledger
 // says, and what each process used.
 type transferReport struct {
-	Machine   string        `json:"machine"`
-	Fsync     string        `json:"appendfsync"`
-	Load      *load.Report  `json:"load"`
-	Transfers uint64        `json:"transfers"` // entries that the bank's ledger gained
-	Processes []processCost `json:"processes"`
-}
-
-type processCost struct {
-	Name           string  `json:"name"`
-	CPUPerTransfer float64 `json:"cpu_us_per_transaction"`
-	Cores          float64 `json:"cores"` // processors busy on average
-	Resident       float64 `json:"resident_mib"`
+	chainReport
+	Load *load.Report `json:"load"`
 }
 
 // errBenchLedger says that the bank moved money another number of times than was
@@ -93,7 +76,7 @@ func benchTransferCommand(log func() (*slog.Logger, error)) *cobra.Command {
 		}
 		r, err := b.run(c.Context(), log, c.ErrOrStderr())
 		if r != nil {
-			if err := r.write(*output, c.OutOrStdout()); err != nil {
+			if err := writeReport(r, *output, c.OutOrStdout()); err != nil {
 				return err
 			}
 		}
@@ -109,36 +92,11 @@ func (b *transferBench) run(ctx context.Context, log *slog.Logger, errs io.Write
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	dir := b.keep
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "starhash-bench-"); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-	}
-	r, err := roles.New(ctx, roles.Options{Dir: dir, SMSC: l.Addr(), Fsync: b.fsync, Subscribers: int(b.load.MSISDNs), Nodes: b.gateways, Window: 1000})
+	c, err := startChain(ctx, b.chainOptions, l.Addr(), int(b.load.MSISDNs))
+	defer func() { err = errors.Join(err, c.stop()) }()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.Stop()) }()
-	log.Info("starting the roles", "dir", dir, "subscribers", b.load.MSISDNs)
-	redis, err := r.StartRedis(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Fill(ctx); err != nil {
-		return nil, err
-	}
-	bank, err := r.StartBank(ctx)
-	if err != nil {
-		return nil, err
-	}
-	processes := []*roles.Process{redis, bank}
-	before, err := postings(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-
 	type done struct {
 		report *load.Report
 		err    error
@@ -150,18 +108,9 @@ func (b *transferBench) run(ctx context.Context, log *slog.Logger, errs io.Write
 		report, err := l.Run(ctx)
 		loaded <- done{report, err}
 	}()
-	starting := make(chan error, b.gateways)
-	for i := range b.gateways {
-		p, err := r.StartGateway(ctx, i)
-		if err != nil {
-			starting <- err
-			break
-		}
-		processes = append(processes, p)
-	}
-	used := make([]time.Duration, len(processes))
-	for i, p := range processes {
-		used[i] = p.CPU()
+	if err := c.startGateways(ctx); err != nil {
+		stop()
+		return nil, errors.Join(err, ignoreCancelled((<-loaded).err))
 	}
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -169,11 +118,11 @@ func (b *transferBench) run(ctx context.Context, log *slog.Logger, errs io.Write
 	others.Go(func() { watch(around, l, errs, func() {}) })
 	if b.profiles != "" {
 		half := b.load.For / 2
-		for _, p := range processes[1:] {
-			admin := r.BankAdmin()
+		for _, p := range c.processes[1:] {
+			admin := c.BankAdmin()
 			if n, ok := strings.CutPrefix(p.Name, "gateway-"); ok {
 				i, _ := strconv.Atoi(n)
-				admin = r.GatewayAdmin(i - 1)
+				admin = c.GatewayAdmin(i - 1)
 			}
 			others.Go(func() {
 				if err := profile(around, admin, half, filepath.Join(b.profiles, p.Name+".pprof")); err != nil {
@@ -182,29 +131,14 @@ func (b *transferBench) run(ctx context.Context, log *slog.Logger, errs io.Write
 			})
 		}
 	}
-	var d done
-	select {
-	case d = <-loaded:
-	case err := <-starting:
-		return nil, err
-	}
+	d := <-loaded
 	if d.err != nil {
 		return nil, d.err
 	}
-	report := &transferReport{Machine: machine(), Fsync: b.fsync, Load: d.report}
-	for i, p := range processes {
-		cpu := p.CPU() - used[i]
-		cost := processCost{Name: p.Name, Resident: p.Resident(), Cores: cpu.Seconds() / d.report.Seconds}
-		if d.report.Confirmed > 0 {
-			cost.CPUPerTransfer = float64(cpu.Microseconds()) / float64(d.report.Confirmed)
-		}
-		report.Processes = append(report.Processes, cost)
-	}
-	after, err := postings(ctx, r)
-	if err != nil {
+	report := &transferReport{Load: d.report}
+	if report.chainReport, err = c.report(ctx, d.report.Seconds, d.report.Confirmed); err != nil {
 		return report, err
 	}
-	report.Transfers = (after - before) / 2 // no fee: two postings each
 	switch {
 	case !d.report.OK():
 		return report, errBench
@@ -232,59 +166,10 @@ func profile(ctx context.Context, admin string, length time.Duration, file strin
 	return os.WriteFile(file, text, 0o644)
 }
 
-var postingsLine = regexp.MustCompile(`(\d+) postings summing to 0\.00`)
-
-// postings is how many postings the bank's ledger holds; their sum is zero, or
-// this is an error.
-func postings(ctx context.Context, r *roles.Roles) (uint64, error) {
-	out, err := r.Bank(ctx, "accounts", "total")
-	if err != nil {
-		return 0, err
-	}
-	m := postingsLine.FindStringSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("accounts total: %q", out)
-	}
-	return strconv.ParseUint(m[1], 10, 64)
-}
-
-func machine() string {
-	return fmt.Sprintf("%d processors, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-}
-
-func (r *transferReport) write(output string, out io.Writer) error {
-	if output != "-" {
-		if err := r.table(out); err != nil {
-			return err
-		}
-	}
-	if output == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	if output == "-" {
-		_, err = out.Write(text)
-		return err
-	}
-	return os.WriteFile(output, text, 0o644)
-}
-
-func (r *transferReport) table(out io.Writer) error {
+// Table prints the report for people.
+func (r *transferReport) Table(out io.Writer) error {
 	if err := r.Load.Table(out); err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\nprocess\tCPU µs/transaction\tcores\tMiB\t\n")
-	for _, p := range r.Processes {
-		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.0f\t\n", p.Name, p.CPUPerTransfer, p.Cores, p.Resident)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\ntransfers in the bank's ledger: %d; appendfsync %s; %s\n", r.Transfers, r.Fsync, strings.TrimSpace(r.Machine))
-	return err
+	return r.table(out, "transfer")
 }

@@ -22,7 +22,7 @@ func TestBenchTransfer(t *testing.T) {
 	}
 	names := map[string]bool{}
 	for _, p := range r.Processes {
-		names[p.Name] = p.CPUPerTransfer > 0 && p.Resident > 1
+		names[p.Name] = p.CPU > 0 && p.Resident > 1
 	}
 	for _, name := range []string{"redis", "bank", "gateway-1", "gateway-2"} {
 		if !names[name] {

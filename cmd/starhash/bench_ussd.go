@@ -60,7 +60,7 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 	f.DurationVar(&cfg.Wait, "wait", cfg.Wait, "how long to wait for a screen")
 	f.IntVar(&cfg.PID, "pid", 0, "process of the ESME, for its CPU time (Linux)")
 	esme := f.String("esme", "", "self: our own ESME in this process; gateways: ours with Redis and bank, each a process that is started; otherwise one that binds")
-	var chain ussdRoles
+	var chain chainOptions
 	f.IntVar(&chain.gateways, "gateways", 1, "how many, with --esme gateways")
 	f.StringVar(&chain.fsync, "fsync", "everysec", "Redis' appendfsync, with --esme gateways: everysec or always")
 	f.StringVar(&chain.keep, "keep", "", "directory for keys, database, logs of --esme gateways; kept. A temporary one if empty")
@@ -108,7 +108,7 @@ func benchUSSDCommand(log func() (*slog.Logger, error)) *cobra.Command {
 			return err
 		}
 		if started {
-			r, err := chain.run(c.Context(), u, c.ErrOrStderr(), log)
+			r, err := benchUSSDChain(c.Context(), chain, u, c.ErrOrStderr(), log)
 			if r == nil {
 				return err
 			}

@@ -65,11 +65,11 @@ func TestBenchUSSD(t *testing.T) {
 func TestBenchUSSDGateways(t *testing.T) {
 	processes(t, "redis-server")
 	out, errs, code := command(t, nil, "bench", "ussd", "--esme", "gateways", "--gateways", "2", "--sessions", "200", "--rate", "200", "--hang-up", "--json", "-", "*700#")
-	var r ussdRolesReport
+	var r ussdChainReport
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, errs)
 	}
-	if r.Load.Steps != 200 || r.Load.Binds != 2 || len(r.Processes) != 4 || r.Processes[2].CPUPerStep+r.Processes[3].CPUPerStep <= 0 || r.Processes[2].Resident < 1 {
+	if r.Load.Steps != 200 || r.Load.Binds != 2 || len(r.Processes) != 4 || r.Processes[2].CPU+r.Processes[3].CPU <= 0 || r.Processes[2].Resident < 1 {
 		t.Errorf("%+v %+v", r.Load, r.Processes)
 	}
 	if _, errs, code := command(t, nil, "bench", "ussd", "--esme", "gateways", "--fsync", "never"); code != exitUsage {
