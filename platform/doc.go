@@ -20,8 +20,8 @@
 //	              intents.go   an order: into the journal, as above; a wait for the verdict
 //	           ◀─ the screen, or "pending", and the confirmation by SMS in any case
 //
-// What all of them ask of Redis at the same time goes there in one write:
-// grouped.go. Start reading at gateway.go, Deliver. transaction.go has the states.
+// What all of them ask of Redis at the same time goes there in one write
+// (grouped.go), and what they send to the bank in one request (bundles.go). Start reading at gateway.go, Deliver. transaction.go has the states.
 //
 // # Invariants
 //
@@ -34,9 +34,12 @@
 //     repetition sends those. Other bytes go out only under another serial,
 //     after the bank has said that the old one is void, and with the same
 //     transaction number, which the bank executes once.
+//   - A step of a USSD dialogue is stored over the one that it read or has not
+//     happened, and is stored before it does anything that cannot be done twice.
 //   - A dynamic key is taken by one transaction, in the script that journals it.
-//   - A PIN in clear lives from the PDU to SealPIN in gateway.go and nowhere
-//     else. What is confidential in Redis is wrapped by the Keyring; when a
+//   - A PIN in clear lives from the PDU to SealPIN, in gateway.go or ussd.go, and
+//     nowhere else. One order number and position is sealed once: who types a PIN
+//     again begins another. What is confidential in Redis is wrapped by the Keyring; when a
 //     transaction is final, what could open its bytes is deleted.
 //
 // # Where this differs from the first design
